@@ -1,0 +1,588 @@
+"""The typed configuration: the only source of keys and defaults.
+
+`config.yaml` is the paper as data; overlays narrow or widen it (maps merge, lists replace). Every class
+here forbids keys it does not know, so a misspelt key is an error and never a silent default. The JSON
+schema in `workflow/schemas/` is generated from these classes (`createrec schema`).
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator, model_validator
+
+from createrec.errors import ConfigError
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+
+class Strict(BaseModel):
+    """Frozen, and no key but the declared ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _pass_instances(base: type[BaseModel]) -> WrapValidator:
+    """Lets an instance of `base` through as it is, so that an encoder from outside composes with ours."""
+    return WrapValidator(lambda value, validate: value if isinstance(value, base) else validate(value))
+
+
+# --- training -----------------------------------------------------------------------------------------------------
+
+
+class TrainingConfig(Strict):
+    """How the parameters are fitted; the same keys for every trainable model."""
+
+    epochs: Count = Field(50, description="epochs of the joint phase (of the only phase, where there is one)")
+    patience: Count = Field(10, description="epochs without a better validation NDCG@10 before a tuning run stops")
+    batch_size: Count = Field(256, description="users a step, for models with a sequence side")
+    edge_batch_size: Count = Field(2048, description="interactions a step, for phases that train the graph alone")
+    learning_rate: Positive = 1e-3
+    beta2: Annotated[float, Field(gt=0, lt=1)] = Field(0.999, description="second-moment decay of Adam")
+    weight_decay: Weight = Field(0.0, description="decoupled (AdamW)")
+    gradient_clip: Weight = Field(0.0, description="limit of the gradient's norm; 0 = none")
+
+
+# --- losses of the sequence side ------------------------------------------------------------------------------------
+
+
+class CrossEntropyConfig(Strict):
+    """Full softmax over the catalogue (paper, Section 3.3)."""
+
+    kind: Literal["full"] = "full"
+
+
+class ScalableCrossEntropyConfig(Strict):
+    """SCE (Mezentsev et al., RecSys 2024), for catalogues whose full logits do not fit (paper, Section 3.3)."""
+
+    kind: Literal["scalable"] = "scalable"
+    bucket_factor: Positive = Field(2.0, description="buckets and outputs a bucket: floor(factor * sqrt(targets))")
+    bucket_items: Count = Field(256, description="items a bucket")
+    mix: bool = Field(True, description="centres are random mixtures of the outputs, not Gaussian vectors")
+
+
+class SampledCrossEntropyConfig(Strict):
+    """Softmax over the target and negatives shared by a user's positions (Klenitskiy and Vasilev, RecSys 2023)."""
+
+    kind: Literal["sampled"] = "sampled"
+    negatives: Count = 3000
+
+
+class BinaryCrossEntropyConfig(Strict):
+    """The original SASRec's loss, with uniform negatives a position."""
+
+    kind: Literal["binary"] = "binary"
+    negatives: Count = 1
+
+
+SequenceLoss = Annotated[
+    CrossEntropyConfig | ScalableCrossEntropyConfig | SampledCrossEntropyConfig | BinaryCrossEntropyConfig,
+    Field(discriminator="kind"),
+]
+
+
+# --- sequence encoders --------------------------------------------------------------------------------------------
+
+
+class SequenceEncoderConfig(Strict):
+    """What every Transformer over a history needs."""
+
+    max_length: Count | None = Field(None, description="last items of a history; null = the dataset's own")
+    blocks: Count = 2
+    heads: Count = 2
+    dropout: Fraction = 0.3
+    loss: SequenceLoss = CrossEntropyConfig()
+
+
+class SASRecEncoderConfig(SequenceEncoderConfig):
+    """Causal Transformer (paper, Section 3.3)."""
+
+    kind: Literal["sasrec"] = "sasrec"
+    block_order: Literal["query_norm", "pre_norm"] = Field(
+        "query_norm", description="query_norm: the block the authors' group runs; pre_norm: the standard block"
+    )
+    feedforward_factor: Count = Field(1, description="inner size of the feed-forward layer, in dimensions")
+
+
+class BERT4RecEncoderConfig(SequenceEncoderConfig):
+    """Bidirectional Transformer trained by masking (paper, Section 3.3)."""
+
+    kind: Literal["bert4rec"] = "bert4rec"
+    mask_probability: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    feedforward_factor: Count = 4
+
+
+# --- graph encoders -----------------------------------------------------------------------------------------------
+
+
+class GraphEncoderConfig(Strict):
+    """Which interactions are edges (paper, Section 5.1): at most one of the two limits."""
+
+    graph_last: Count | None = Field(None, description="edges: the last N training interactions of each user")
+    graph_percent: Annotated[int, Field(ge=1, le=100)] | None = Field(None, description="... or the last n percent")
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> "GraphEncoderConfig":
+        if self.graph_last is not None and self.graph_percent is not None:
+            raise ValueError("graph_last and graph_percent exclude each other: set one to null")
+        return self
+
+
+class LightGCNEncoderConfig(GraphEncoderConfig):
+    """LightGCN (paper, Section 3.4)."""
+
+    kind: Literal["lightgcn"] = "lightgcn"
+    layers: Count = 3
+    l2: Weight = Field(1e-4, description="weight of the batch's squared layer-0 embeddings")
+    refresh_steps: Count = Field(1, description="propagate once per this many steps; above 1 an approximation")
+
+
+class UltraGCNEncoderConfig(GraphEncoderConfig):
+    """UltraGCN (paper, Section 3.4, Eq. 1). The names say what they weigh, because lambda and gamma change places
+    between the paper and the authors' code.
+    """
+
+    kind: Literal["ultragcn"] = "ultragcn"
+    negatives: Count = Field(200, description="sampled items, shared by the batch")
+    negative_weight: Weight = Field(200.0, description="weight of the mean over the negatives")
+    positive_base_weight: Weight = Field(1e-7, description="L_O's weight of a positive (w1)")
+    positive_degree_weight: Weight = Field(1.0, description="L_C's weight of a positive, times beta (w2)")
+    negative_base_weight: Weight = Field(1e-7, description="L_O's weight of a negative (w3)")
+    negative_degree_weight: Weight = Field(1.0, description="L_C's weight of a negative, times beta (w4)")
+    item_weight: Weight = Field(1e-3, description="L_I's weight: neighbours of the positive are pulled to the user")
+    item_neighbours: Count = Field(10, description="co-occurrence neighbours of an item in L_I")
+    l2: Weight = Field(1e-4, description="weight of the batch's squared embeddings")
+
+
+# --- alignment ----------------------------------------------------------------------------------------------------
+
+
+class NoAlignmentConfig(Strict):
+    """The two encoders meet in the item table only (Table 4, row None)."""
+
+    kind: Literal["none"] = "none"
+
+
+class ContrastiveAlignmentConfig(Strict):
+    """Symmetric InfoNCE (Table 4, row Contrastive)."""
+
+    kind: Literal["contrastive"] = "contrastive"
+    contrastive_weight: Weight = 0.1
+    temperature: Positive = 0.5
+
+
+class BarlowTwinsConfig(Strict):
+    """Barlow Twins (paper, Eq. 2-3)."""
+
+    kind: Literal["barlow"] = "barlow"
+    barlow_weight: Weight = Field(0.2, description="w_BT of Eq. 5")
+    off_diagonal_weight: Weight = Field(0.005, description="lambda of Eq. 3")
+    scale: Literal["sum", "per_dimension"] = Field(
+        "per_dimension", description="sum: Eq. 3 as written; per_dimension: both sums divided by d"
+    )
+
+
+Alignment = Annotated[NoAlignmentConfig | ContrastiveAlignmentConfig | BarlowTwinsConfig, Field(discriminator="kind")]
+
+
+# --- models -------------------------------------------------------------------------------------------------------
+
+
+class ModelConfig(Strict):
+    """Base of all models' settings; `kind` names the model."""
+
+    kind: str
+
+
+class TrainableConfig(ModelConfig):
+    dimension: Count = Field(64, description="d, width of the item table")
+    training: TrainingConfig = TrainingConfig()
+
+
+class RandomConfig(ModelConfig):
+    """K items uniformly without replacement (Table 2, Random)."""
+
+    kind: Literal["random"] = "random"
+
+
+class PopRndConfig(ModelConfig):
+    """K items without replacement with probability proportional to the training count (Table 2, PopRnd)."""
+
+    kind: Literal["poprnd"] = "poprnd"
+
+
+class SVDConfig(ModelConfig):
+    """PureSVD (Table 2, SVD)."""
+
+    kind: Literal["svd"] = "svd"
+    rank: Count = 64
+    popularity_scaling: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.5, description="s: columns are scaled by count^((s-1)/2); 1 = plain PureSVD"
+    )
+    fold_in: bool = Field(False, description="score with the history at query time, not the training row")
+
+
+class SASRecConfig(SASRecEncoderConfig, TrainableConfig):
+    """SASRec alone (Table 2)."""
+
+
+class BERT4RecConfig(BERT4RecEncoderConfig, TrainableConfig):
+    """BERT4Rec alone (Table 2)."""
+
+
+class LightGCNConfig(LightGCNEncoderConfig, TrainableConfig):
+    """LightGCN alone (Table 2)."""
+
+
+class UltraGCNConfig(UltraGCNEncoderConfig, TrainableConfig):
+    """UltraGCN alone (Table 2)."""
+
+
+SequenceEncoderChoice = Annotated[
+    Annotated[SASRecEncoderConfig | BERT4RecEncoderConfig, Field(discriminator="kind")],
+    _pass_instances(SequenceEncoderConfig),
+]
+GraphEncoderChoice = Annotated[
+    Annotated[LightGCNEncoderConfig | UltraGCNEncoderConfig, Field(discriminator="kind")],
+    _pass_instances(GraphEncoderConfig),
+]
+
+
+ENCODERS: dict[str, type[Strict]] = {
+    "sasrec": SASRecEncoderConfig,
+    "bert4rec": BERT4RecEncoderConfig,
+    "lightgcn": LightGCNEncoderConfig,
+    "ultragcn": UltraGCNEncoderConfig,
+}
+
+
+class CreateConfig(TrainableConfig):
+    """CREATE (paper, Sections 3.5-3.6)."""
+
+    kind: Literal["create"] = "create"
+    sequence: SequenceEncoderChoice = SASRecEncoderConfig()
+    graph: GraphEncoderChoice = UltraGCNEncoderConfig()
+    alignment: Alignment = BarlowTwinsConfig()
+    warmup_epochs: Annotated[int, Field(ge=0)] = Field(30, description="N_warmup: epochs of the graph loss alone")
+    global_weight: Weight = Field(0.1, description="w_global of Eq. 5")
+
+
+class GSAUConfig(TrainableConfig):
+    """GSAU (Cao et al., WWW 2025 Companion); Table 3."""
+
+    kind: Literal["gsau"] = "gsau"
+    max_length: Count | None = None
+    blocks: Count = 2
+    heads: Count = 2
+    feedforward_factor: Count = 4
+    dropout: Fraction = 0.5
+    layers: Count = Field(2, description="hops of the graph encoder, apart from the Transformer's depth")
+    sequence_alignment: Literal["softmax", "distance"] = Field(
+        "softmax", description="softmax: GSAU (rec), the authors' better variant; distance: squared distance"
+    )
+    uniformity_weight: Weight = Field(0.1, description="gamma: weight of all five uniformity terms")
+
+
+class MRGSRecConfig(TrainableConfig):
+    """MRGSRec (Baikalov and Frolov, WWW 2024 Companion); Table 2."""
+
+    kind: Literal["mrgsrec"] = "mrgsrec"
+    max_length: Count | None = Field(10, description="the authors' 10 for every dataset; null = the dataset's own")
+    blocks: Count = 2
+    heads: Count = 2
+    feedforward_dimension: Count = 256
+    dropout: Fraction = 0.3
+    layers: Count = Field(1, description="hops of the graph side")
+    graph_mixing: Annotated[float, Field(ge=0, le=1)] = Field(0.5871, description="eta")
+    local_weight: Weight = 0.6745
+    global_weight: Weight = 0.9557
+    fused_weight: Weight = 0.2063
+    contrastive_weight: Weight = 0.2010
+    causal_user_token: bool = Field(False, description="true closes the label leak of the two-way user token")
+
+
+class SelfGNNConfig(TrainableConfig):
+    """Self-GNN (Liu et al., SIGIR 2024); Table 3."""
+
+    kind: Literal["selfgnn"] = "selfgnn"
+    max_length: Count | None = None
+    intervals: Count = Field(5, description="G: equal-width intervals of the training period")
+    layers: Count = 3
+    attention_layers: Count = 2
+    heads: Count = 16
+    keep_probability: Annotated[float, Field(gt=0, le=1)] = 0.5
+    slope: Weight = Field(0.5, description="of every LeakyReLU")
+    instance_level: Literal["summed", "tokens"] = Field(
+        "summed", description="summed: as in the authors' code, one token; tokens: as in their paper"
+    )
+    pairs: Count = Field(40, description="self-augmented pairs a user and interval")
+    augmentation_dimension: Count = 32
+    augmentation_weight: Weight = 1e-6
+    l2: Weight = 1e-2
+
+
+class LOOMConfig(TrainableConfig):
+    """LOOM (reconstruction): Li et al., CIKM 2025; Table 3."""
+
+    kind: Literal["loom"] = "loom"
+    sequence: SASRecEncoderConfig = SASRecEncoderConfig()
+    window: Count = 3
+    neighbours: Count = 20
+    layers: Count = 2
+    recency: Positive | None = Field(10.0, description="tau_r, in positions; null = no decay")
+    temperature: Positive = 2.0
+    guidance_weight: Weight = Field(0.1, description="lambda: weight of the one-way KL divergence")
+    fused_weight: Weight = Field(0.0, description="beta: weight of the fused score's cross-entropy")
+    late_fusion_weight: Weight = Field(0.1, description="alpha: the carrier's share of the score at inference")
+
+
+Model = Annotated[
+    RandomConfig
+    | PopRndConfig
+    | SVDConfig
+    | SASRecConfig
+    | BERT4RecConfig
+    | LightGCNConfig
+    | UltraGCNConfig
+    | CreateConfig
+    | MRGSRecConfig
+    | GSAUConfig
+    | SelfGNNConfig
+    | LOOMConfig,
+    Field(discriminator="kind"),
+]
+
+
+# --- data, split, evaluation --------------------------------------------------------------------------------------
+
+
+class OwnFileConfig(Strict):
+    """Anyone's own table: a CSV, TSV or parquet file and the names of its three columns."""
+
+    path: str
+    user: str = "user"
+    item: str = "item"
+    time: str = "time"
+
+
+class DatasetConfig(Strict):
+    """One dataset. Without `file` the name must stand in the registry, or be `demo`."""
+
+    max_length: Count = Field(50, description="last items of a history that a sequence model reads")
+    remove_seen: bool = Field(True, description="items of the history leave the ranking")
+    allow_count_mismatch: bool = Field(False, description="go on, labelled, when the counts differ from Table 1")
+    file: OwnFileConfig | None = None
+
+
+class DataConfig(Strict):
+    mirror: str | None = Field(None, description="folder or URL prefix with its own SHA256SUMS; see CREATEREC_MIRROR")
+
+
+class TemporalSetup(Strict):
+    """Global temporal split (paper, Section 4.2; facts in docs/protocol.md)."""
+
+    kind: Literal["temporal"] = "temporal"
+    test_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    validation_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    minimum_interactions: Annotated[int, Field(ge=1)] = Field(3, description="users with fewer rows are dropped")
+
+
+class LeaveOneOutSetup(Strict):
+    """Last item tested, last but one for validation (the LOOM setup, Table 3)."""
+
+    kind: Literal["leave-one-out"] = "leave-one-out"
+
+
+class SetupsConfig(Strict):
+    temporal: TemporalSetup = TemporalSetup()
+    leave_one_out: LeaveOneOutSetup = Field(LeaveOneOutSetup(), alias="leave-one-out")
+
+
+class EvaluationConfig(Strict):
+    """Full-catalogue ranking of one target a user; the switches change queries only, never the trained model."""
+
+    cutoffs: tuple[Count, ...] = (10, 100)
+    target: Literal["last", "first", "random"] = "last"
+    history_strict: bool = Field(False, description="history ends before the target's time stamp")
+    drop_cold_items: bool = Field(False, description="items unseen in training leave targets and histories")
+    remove_seen: bool | None = Field(None, description="null = the dataset's own setting")
+
+
+# --- what is run --------------------------------------------------------------------------------------------------
+
+
+class TableConfig(Strict):
+    datasets: tuple[str, ...]
+    models: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+class SweepConfig(Strict):
+    """One ablation over one number."""
+
+    datasets: tuple[str, ...]
+    values: tuple[float, ...]
+    seeds: tuple[int, ...]
+
+
+class AlignmentAblation(Strict):
+    datasets: tuple[str, ...]
+    graphs: tuple[Literal["lightgcn", "ultragcn"], ...]
+    alignments: tuple[Literal["none", "contrastive", "barlow"], ...]
+    seeds: tuple[int, ...]
+
+
+class BackboneAblation(Strict):
+    datasets: tuple[str, ...]
+    sequences: tuple[Literal["sasrec", "bert4rec"], ...]
+    graphs: tuple[Literal["lightgcn", "ultragcn"], ...]
+    seeds: tuple[int, ...]
+
+
+class CurvesConfig(Strict):
+    datasets: tuple[str, ...]
+    seeds: tuple[int, ...]
+
+
+class AblationsConfig(Strict):
+    graph_size: SweepConfig
+    warmup: SweepConfig
+    barlow_weight: SweepConfig
+    alignment: AlignmentAblation
+    backbone: BackboneAblation
+
+
+class ParameterRange(Strict):
+    """One searched setting: a list of choices, or a range."""
+
+    choices: tuple[Any, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _choices_or_range(self) -> "ParameterRange":
+        if (self.choices is None) == (self.low is None or self.high is None):
+            raise ValueError("give either choices, or low and high")
+        return self
+
+
+class TuningConfig(Strict):
+    """One study per dataset and model (paper, Section 4.2)."""
+
+    trials: Count = 30
+    hours: Positive | None = Field(None, description="time budget of a study; null = the trials decide")
+    startup_trials: Count = 10
+    datasets: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    max_epochs: Count = 200
+    search_all: bool = Field(False, description="CREATE searches its encoders' settings too, not only its own")
+    spaces: dict[str, dict[str, ParameterRange]] = Field(default_factory=dict, description="model -> setting -> range")
+
+
+class ProjectConfig(Strict):
+    """The whole of config.yaml."""
+
+    data: DataConfig = DataConfig()
+    datasets: dict[str, DatasetConfig]
+    setups: SetupsConfig = SetupsConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    models: dict[str, Model]
+    hparams: str | None = Field("hparams", description="folder of tuned settings; null = the models' own defaults")
+    table1: tuple[str, ...]
+    table2: TableConfig
+    table3: TableConfig
+    figure2: CurvesConfig
+    ablations: AblationsConfig
+    tuning: TuningConfig = TuningConfig()
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> "ProjectConfig":
+        parts: dict[str, Any] = {"table2": self.table2, "table3": self.table3, "figure2": self.figure2}
+        parts |= {f"ablations.{name}": getattr(self.ablations, name) for name in AblationsConfig.model_fields}
+        parts["tuning"] = self.tuning
+        used = {("table1", "datasets", name) for name in self.table1}
+        for where, part in parts.items():
+            used |= {(where, "datasets", name) for name in part.datasets}
+            used |= {(where, "models", name) for name in getattr(part, "models", ())}
+        for where, family, name in sorted(used):
+            known = self.datasets if family == "datasets" else self.models
+            if name not in known:
+                raise ValueError(f"{where}.{family}: unknown name '{name}'; known: {', '.join(known)}")
+        return self
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
+    """Overlay over base: maps merge, everything else replaces (as Snakemake does for several --configfile).
+
+    A map whose `kind` changes is replaced whole: the old kind's settings mean nothing to the new one.
+    """
+    merged = dict(base)
+    for key, value in overlay.items():
+        old = merged.get(key)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        if both and value.get("kind", old.get("kind")) == old.get("kind"):
+            merged[key] = merge(old, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def read_yaml(path: Path | str) -> dict[str, Any]:
+    """Reads a YAML mapping.
+
+    Raises:
+        ConfigError: the file is missing, not YAML, or not a mapping; the message names file and line.
+    """
+    try:
+        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read as UTF-8 text ({error})") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: not YAML: {error}") from None
+    if not isinstance(loaded, dict):
+        raise ConfigError(f"{path}: expected a mapping of settings, found {type(loaded).__name__}")
+    return loaded
+
+
+def validate(settings: Mapping[str, Any], where: str = "config", cls: type[BaseModel] = ProjectConfig) -> Any:
+    """Validates a plain mapping against a settings class.
+
+    Raises:
+        ConfigError: one line per finding, each with its key and what was expected.
+    """
+    try:
+        return cls.model_validate(settings)
+    except ValidationError as error:
+        lines = []
+        for finding in error.errors():
+            key = ".".join(str(part) for part in finding["loc"]) or "(top level)"
+            given = json.dumps(finding["input"], default=str)
+            given = given if len(given) < 80 else given[:77] + "..."
+            lines.append(f"  {key}: {finding['msg']} (given: {given})")
+        raise ConfigError(f"{where}: {len(lines)} problem(s)\n" + "\n".join(lines)) from None
+
+
+def load(paths: Iterable[Path | str]) -> ProjectConfig:
+    """Reads config.yaml and its overlays, in order, and validates the result."""
+    paths = list(paths)
+    settings: dict[str, Any] = {}
+    for path in paths:
+        settings = merge(settings, read_yaml(path))
+    return validate(settings, where=" + ".join(str(path) for path in paths))
+
+
+def schema() -> dict[str, Any]:
+    """JSON schema of config.yaml, for editors and for a second line of defence."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **ProjectConfig.model_json_schema()}

@@ -1,0 +1,233 @@
+"""The paper's runs as data: which trainings each table, figure and ablation needs.
+
+A run is named by dataset, model, variant and seed; its settings follow from the configuration. Two names
+that resolve to the same settings are one run, so that ablations share trainings with the main table.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from createrec.config import ENCODERS, ProjectConfig, merge, read_yaml, validate
+from createrec.errors import ConfigError
+
+Setup = Literal["temporal", "leave-one-out"]
+Fold = Literal["test", "validation"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and its evaluation.
+
+    Attributes:
+        setup: how the data is split.
+        fold: test (trained on train + validation rows) or validation (trained on train rows alone).
+        settings: the model's resolved settings, as plain values.
+        evaluation: the resolved evaluation switches, as plain values.
+    """
+
+    dataset: str
+    model: str
+    variant: str
+    seed: int
+    setup: Setup
+    fold: Fold
+    settings: Mapping[str, Any]
+    evaluation: Mapping[str, Any]
+
+    @property
+    def folder(self) -> str:
+        """Where the run's files lie, relative to `results/runs` (or to a published copy of it)."""
+        return f"{self.dataset}/{self.model}/{self.variant}/seed{self.seed}"
+
+    def slice(self) -> dict[str, Any]:
+        """Everything that decides the run's result, apart from data and code."""
+        return {
+            "dataset": self.dataset,
+            "model": self.model,
+            "variant": self.variant,
+            "seed": self.seed,
+            "setup": self.setup,
+            "fold": self.fold,
+            "settings": dict(self.settings),
+            "evaluation": dict(self.evaluation),
+        }
+
+    @property
+    def key(self) -> str:
+        """Equal for runs that would train and measure the same thing."""
+        return json.dumps({**self.slice(), "variant": None}, sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run's place in a table or figure: `labels` are its coordinates there (for instance warmup_epochs)."""
+
+    run: Run
+    labels: Mapping[str, Any]
+
+
+@cache
+def _hparams(folder: str, dataset: str, model: str) -> Mapping[str, Any]:
+    path = Path(folder) / dataset / f"{model}.yaml"
+    return read_yaml(path) if path.exists() else {}
+
+
+def _layers(config: ProjectConfig, dataset: str, model: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Tuned settings, under what config.yaml says explicitly, under the variant's overrides."""
+    tuned = _hparams(config.hparams, dataset, model) if config.hparams else {}
+    explicit = config.models[model].model_dump(mode="json", exclude_unset=True)
+    return merge(merge({"kind": explicit["kind"], **tuned}, explicit), overrides)
+
+
+def resolve(
+    config: ProjectConfig, dataset: str, model: str, overrides: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The settings of one model on one dataset.
+
+    Order, later wins: class defaults, tuned settings (`hparams/DATASET/MODEL.yaml`), explicit keys of
+    config.yaml, the variant's overrides. A model that contains an encoder takes what it does not set itself
+    (encoder, dimension, training) from that encoder's own resolved model, so that CREATE builds on its tuned parts.
+
+    Raises:
+        ConfigError: unknown dataset or model, or settings that do not validate.
+    """
+    for family, name, known in (("dataset", dataset, config.datasets), ("model", model, config.models)):
+        if name not in known:
+            raise ConfigError(f"unknown {family} '{name}'; known: {', '.join(known)}")
+    cls = type(config.models[model])
+    settings = _layers(config, dataset, model, overrides or {})
+    inherited: dict[str, Any] = {}
+    for part in ("graph", "sequence"):  # the sequence side comes last: its dimension and training count
+        if part in cls.model_fields:
+            kind = settings.get(part, {}).get("kind", cls.model_fields[part].default.kind)
+            alone = resolve(config, dataset, kind)
+            inherited |= {key: alone[key] for key in ("dimension", "training")}
+            inherited[part] = {key: alone[key] for key in ENCODERS[kind].model_fields}
+    settings = merge(inherited, settings)
+    for holder in (settings, settings.get("sequence", {})):
+        if holder.get("max_length", 0) is None:
+            holder["max_length"] = config.datasets[dataset].max_length
+    return validate(settings, f"models.{model} for {dataset}", cls).model_dump(mode="json")
+
+
+def make_run(
+    config: ProjectConfig,
+    dataset: str,
+    model: str,
+    variant: str = "table2",
+    seed: int = 0,
+    *,
+    setup: Setup = "temporal",
+    fold: Fold = "test",
+    overrides: Mapping[str, Any] | None = None,
+) -> Run:
+    """A run with everything resolved. The LOOM setup keeps seen items in the ranking, as that group's tools do."""
+    settings = resolve(config, dataset, model, overrides)
+    evaluation = config.evaluation.model_dump(mode="json")
+    if evaluation["remove_seen"] is None:
+        evaluation["remove_seen"] = config.datasets[dataset].remove_seen and setup == "temporal"
+    return Run(dataset, model, variant, seed, setup, fold, settings, evaluation)
+
+
+# --- tables, figures, ablations -----------------------------------------------------------------------------------
+
+
+def _table2(config: ProjectConfig) -> Iterator[Cell]:
+    for dataset in config.table2.datasets:
+        for model in config.table2.models:
+            for seed in config.table2.seeds:
+                yield Cell(make_run(config, dataset, model, "table2", seed), {})
+
+
+def _table3(config: ProjectConfig) -> Iterator[Cell]:
+    for dataset in config.table3.datasets:
+        for model in config.table3.models:
+            for seed in config.table3.seeds:
+                yield Cell(make_run(config, dataset, model, "table3", seed, setup="leave-one-out"), {})
+
+
+def _figure2(config: ProjectConfig) -> Iterator[Cell]:
+    for dataset in config.figure2.datasets:
+        for seed in config.figure2.seeds:
+            yield Cell(make_run(config, dataset, "create", "figure2", seed, fold="validation"), {})
+
+
+def _sweep(config: ProjectConfig, name: str, variant: str, overrides: Any) -> Iterator[Cell]:
+    sweep = getattr(config.ablations, name)
+    for dataset in sweep.datasets:
+        for value in sweep.values:
+            for seed in sweep.seeds:
+                run = make_run(config, dataset, "create", f"{variant}-{value:g}", seed, overrides=overrides(value))
+                yield Cell(run, {name: value})
+
+
+def _graph_size(config: ProjectConfig) -> Iterator[Cell]:
+    # 100 % is the whole graph, which is also what no limit means: one name for it, so that it is one run.
+    return _sweep(
+        config,
+        "graph_size",
+        "graph",
+        lambda percent: {"graph": {"graph_last": None, "graph_percent": None if percent == 100 else int(percent)}},
+    )
+
+
+def _warmup(config: ProjectConfig) -> Iterator[Cell]:
+    return _sweep(config, "warmup", "warmup", lambda epochs: {"warmup_epochs": int(epochs)})
+
+
+def _barlow_weight(config: ProjectConfig) -> Iterator[Cell]:
+    return _sweep(config, "barlow_weight", "barlow", lambda w: {"alignment": {"kind": "barlow", "barlow_weight": w}})
+
+
+def _alignment(config: ProjectConfig) -> Iterator[Cell]:
+    part = config.ablations.alignment
+    for dataset in part.datasets:
+        for seed in part.seeds:
+            yield Cell(make_run(config, dataset, "sasrec", "table2", seed), {"graph": "-", "alignment": "sequential"})
+            for graph in part.graphs:
+                for alignment in part.alignments:
+                    overrides = {"graph": {"kind": graph}, "alignment": {"kind": alignment}}
+                    run = make_run(config, dataset, "create", f"{graph}-{alignment}", seed, overrides=overrides)
+                    yield Cell(run, {"graph": graph, "alignment": alignment})
+
+
+def _backbone(config: ProjectConfig) -> Iterator[Cell]:
+    part = config.ablations.backbone
+    for dataset in part.datasets:
+        for seed in part.seeds:
+            for sequence in part.sequences:
+                for graph in part.graphs:
+                    overrides = {"sequence": {"kind": sequence}, "graph": {"kind": graph}}
+                    run = make_run(config, dataset, "create", f"{sequence}-{graph}", seed, overrides=overrides)
+                    yield Cell(run, {"sequence": sequence, "graph": graph})
+
+
+# The order decides whose name a shared run bears: the main table's first.
+GROUPS = {
+    "table2": _table2,
+    "table3": _table3,
+    "figure2": _figure2,
+    "ablation_warmup": _warmup,
+    "ablation_barlow_weight": _barlow_weight,
+    "ablation_graph_size": _graph_size,
+    "ablation_alignment": _alignment,
+    "ablation_backbone": _backbone,
+}
+
+
+def plan(config: ProjectConfig) -> dict[str, list[Cell]]:
+    """All cells of all groups; runs that are the same training share one name, the first in the order of GROUPS."""
+    named: dict[str, Run] = {}
+    return {
+        group: [Cell(named.setdefault(cell.run.key, cell.run), cell.labels) for cell in cells(config)]
+        for group, cells in GROUPS.items()
+    }
+
+
+def runs(config: ProjectConfig) -> dict[str, Run]:
+    """Every distinct run of the plan, by folder."""
+    return {cell.run.folder: cell.run for cells in plan(config).values() for cell in cells}
