@@ -42,15 +42,10 @@ class Interactions:
 
     @classmethod
     def from_columns(cls, user: pa.Array, item: pa.Array, time: np.ndarray) -> "Interactions":
-        """Indexes raw id columns (any type that casts to string) in order of first appearance."""
-        users, items = (pa.array(column).cast(pa.string()).dictionary_encode() for column in (user, item))
-        return cls(
-            user=users.indices.to_numpy().astype(np.int64),
-            item=items.indices.to_numpy().astype(np.int64),
-            time=np.ascontiguousarray(time, dtype=np.int64),
-            user_ids=users.dictionary.to_numpy(zero_copy_only=False),
-            item_ids=items.dictionary.to_numpy(zero_copy_only=False),
-        )
+        """Indexes raw id columns (integers or strings, without nulls) in order of first appearance."""
+        user, user_ids = _index(pa.array(user))
+        item, item_ids = _index(pa.array(item))
+        return cls(user, item, np.ascontiguousarray(time, dtype=np.int64), user_ids, item_ids)
 
     def save(self, path: Path | str) -> None:
         """Writes one parquet file with columns user, item (dictionary-encoded ids) and time."""
@@ -77,9 +72,20 @@ class Interactions:
         """
         try:
             table = pq.read_table(path, columns=["user", "item", "time"])
-        except (OSError, pa.ArrowInvalid, KeyError) as error:
+            user, item, time = (table[name].combine_chunks() for name in ("user", "item", "time"))
+            return cls.from_columns(user, item, time.to_numpy())
+        except (OSError, pa.ArrowException, KeyError, ValueError) as error:
             raise DataError(
                 f"{path}: not a prepared dataset ({error}); delete it and run `createrec prepare` again"
             ) from None
-        user, item = (table[name].cast(pa.string()) for name in ("user", "item"))
-        return cls.from_columns(user.combine_chunks(), item.combine_chunks(), table["time"].to_numpy())
+
+
+def _index(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Splits ids [n] into indices int64 [n] and the distinct ids as strings, in order of first appearance."""
+    names: pa.Array | None = None
+    if pa.types.is_dictionary(ids.type):  # its dictionary may be in another order, or hold ids unused or twice
+        names, ids = ids.dictionary, ids.indices
+    codes = ids.dictionary_encode()
+    names = (codes.dictionary if names is None else names.take(codes.dictionary)).cast(pa.string()).dictionary_encode()
+    indices = names.indices.to_numpy(zero_copy_only=False)[codes.indices.to_numpy(zero_copy_only=False)]
+    return indices.astype(np.int64), names.dictionary.to_numpy(zero_copy_only=False)

@@ -1,0 +1,110 @@
+"""From a raw file to a prepared dataset: `interactions.parquet` and `dataset.json`, both or none."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from createrec.data.download import Fetched
+from createrec.data.interactions import Interactions
+from createrec.data.readers import read
+from createrec.data.registry import Counts
+from createrec.errors import DataError
+from createrec.files import sha256_of, write_json
+
+INTERACTIONS_FILE = "interactions.parquet"
+DATASET_FILE = "dataset.json"
+
+
+def prepare(
+    dataset: str,
+    raw: Path | str,
+    output: Path | str,
+    *,
+    reader: str,
+    columns: Mapping[str, str] | None = None,
+    fetched: Fetched | None = None,
+    expected: Counts | None = None,
+    allow_count_mismatch: bool = False,
+) -> dict[str, Any]:
+    """Reads a raw file, checks its counts and writes the prepared dataset.
+
+    Args:
+        dataset: name in the config and in every output.
+        raw: the raw file.
+        output: folder of the two files that are written.
+        reader: name of the reader.
+        columns: the three column names, for the reader `table`.
+        fetched: what the download said of `raw`; None for a person's own file.
+        expected: the counts of Table 1; None where nothing is known.
+        allow_count_mismatch: go on with other counts, and say so in the label.
+
+    Returns:
+        What `dataset.json` holds.
+
+    Raises:
+        DataError: the file does not parse, or its counts are not the expected ones.
+    """
+    interactions, label = read(reader, raw, columns)
+    counts = Counts(interactions.users, interactions.items, len(interactions))
+    mismatch = expected is not None and counts != expected
+    if mismatch and not allow_count_mismatch:
+        raise DataError(
+            f"{raw}: {dataset} has {counts}; expected {expected}. "
+            "Get the official file again, or allow the mismatch in the config"
+        )
+    labels = [fetched.label if fetched else "", label, f"not the counts of Table 1 ({expected})" if mismatch else ""]
+    source = {
+        "file": Path(raw).name,
+        "origin": fetched.origin if fetched else "own file",
+        "sha256": fetched.sha256 if fetched else sha256_of(raw),
+    }
+    return write_dataset(output, dataset, interactions, "; ".join(filter(None, labels)), source, expected)
+
+
+def write_dataset(
+    output: Path | str,
+    dataset: str,
+    interactions: Interactions,
+    label: str,
+    source: Mapping[str, str | None],
+    expected: Counts | None = None,
+) -> dict[str, Any]:
+    """Writes `interactions.parquet` and `dataset.json`, and returns what the latter holds.
+
+    `source` has the keys file, origin and sha256; for a generated dataset its file and sha256 are None.
+    """
+    output = Path(output)
+    description = {
+        "dataset": dataset,
+        "label": label,
+        "source": dict(source),
+        "users": interactions.users,
+        "items": interactions.items,
+        "interactions": len(interactions),
+        "dataset_hash": dataset_hash(interactions),
+        "expected": None if expected is None else vars(expected).copy(),
+    }
+    (output / DATASET_FILE).unlink(missing_ok=True)  # never an old description beside new rows
+    interactions.save(output / INTERACTIONS_FILE)
+    try:
+        write_json(output / DATASET_FILE, description)
+    except BaseException:
+        (output / INTERACTIONS_FILE).unlink()
+        raise
+    return description
+
+
+def dataset_hash(interactions: Interactions) -> str:
+    """SHA-256 over the rows in their order and the ids, independent of file formats and library versions."""
+    digest = hashlib.sha256()
+    for column in (interactions.user, interactions.item, interactions.time):
+        digest.update(len(column).to_bytes(8, "little"))
+        digest.update(column.astype("<i8").tobytes())
+    for ids in (interactions.user_ids, interactions.item_ids):
+        digest.update(len(ids).to_bytes(8, "little"))
+        for name in ids:
+            encoded = name.encode()
+            digest.update(len(encoded).to_bytes(8, "little"))
+            digest.update(encoded)
+    return digest.hexdigest()
