@@ -1,0 +1,236 @@
+"""Splitting by time (paper, Section 4.2) and by leaving one out (Table 3), and the queries a split asks.
+
+Rows are sorted by (user, time, original row number): whole-day timestamps make ties common, and ties keep the
+file's order. After that every fold is a prefix of each user's rows, so a split is the sorted rows and two
+lengths a user. One split serves every evaluation switch: the switches choose queries, never training rows.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from createrec.config import EvaluationConfig, LeaveOneOutSetup, TemporalSetup
+from createrec.data.interactions import Interactions
+from createrec.errors import DataError
+from createrec.files import atomic_path
+
+# The random target of `target: random` is drawn once per user, the same for every model.
+TARGET_SEED = 17
+
+
+@dataclass(frozen=True)
+class Queries:
+    """One question a user: after this history, at which rank does the target stand?
+
+    Attributes:
+        user: int64 [queries], ascending.
+        target: int64 [queries], item index.
+        history: int64 [sum of lengths], item indices, oldest first, one query after the other.
+        offsets: int64 [queries + 1] into `history`.
+    """
+
+    user: np.ndarray
+    target: np.ndarray
+    history: np.ndarray
+    offsets: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Every user's rows in order, and how many of them each fold may learn from.
+
+    Attributes:
+        items: int64 [n], item indices sorted by (user, time, original row).
+        times: int64 [n].
+        offsets: int64 [users + 1] into `items`.
+        item_count: size of the catalogue, items unseen in training included.
+        train_length: int64 [users], leading rows to learn from when validating; 0 = not a training user.
+        train_validation_length: int64 [users], the same for the final model.
+        test_cut, validation_cut: last training timestamp of the two folds; None for leave-one-out.
+    """
+
+    items: np.ndarray
+    times: np.ndarray
+    offsets: np.ndarray
+    item_count: int
+    train_length: np.ndarray
+    train_validation_length: np.ndarray
+    test_cut: float | None
+    validation_cut: float | None
+
+    @property
+    def users(self) -> int:
+        return len(self.offsets) - 1
+
+    @cached_property
+    def row_user(self) -> np.ndarray:
+        """User of each row, int64 [n]."""
+        return np.repeat(np.arange(self.users), np.diff(self.offsets))
+
+    @cached_property
+    def position(self) -> np.ndarray:
+        """Place of each row in its user's order, int64 [n]."""
+        return np.arange(len(self.items)) - self.offsets[self.row_user]
+
+    def lengths(self, fold: str) -> tuple[np.ndarray, np.ndarray]:
+        """Rows to learn from, and rows known in all, of each user in a fold: int64 [users] each."""
+        if fold == "validation":
+            return self.train_length, self.train_validation_length
+        return self.train_validation_length, np.diff(self.offsets)
+
+    def training_rows(self, fold: str) -> np.ndarray:
+        """Mask [n] of the rows that a fold may learn from."""
+        return self.position < self.lengths(fold)[0][self.row_user]
+
+    def queries(self, fold: str, evaluation: EvaluationConfig) -> Queries:
+        """The fold's queries: one target for each training user with rows after the cut.
+
+        The history is everything before the target, rows after the cut included (facts: docs/protocol.md).
+        """
+        learnt, known = self.lengths(fold)
+        user, position = self.row_user, self.position
+        usable = np.ones(len(self.items), dtype=bool)
+        if evaluation.drop_cold_items:
+            warm = np.zeros(self.item_count, dtype=bool)
+            warm[self.items[self.training_rows(fold)]] = True
+            usable = warm[self.items]
+        candidates = np.flatnonzero(usable & (learnt[user] > 0) & (position >= learnt[user]) & (position < known[user]))
+        query_user, first, count = np.unique(user[candidates], return_index=True, return_counts=True)
+        if evaluation.target == "first":
+            chosen = first
+        elif evaluation.target == "last":
+            chosen = first + count - 1
+        else:
+            draw = np.random.default_rng(TARGET_SEED).random(self.users)[query_user]
+            chosen = first + (draw * count).astype(np.int64)
+        target_row = candidates[chosen]
+        target_position = np.zeros(self.users, dtype=np.int64)
+        target_position[query_user] = position[target_row]
+        in_history = usable & (position < target_position[user])
+        if evaluation.history_strict:
+            target_time = np.full(self.users, np.iinfo(np.int64).min)
+            target_time[query_user] = self.times[target_row]
+            in_history &= self.times < target_time[user]
+        lengths = np.bincount(user[in_history], minlength=self.users)[query_user]
+        return Queries(
+            user=query_user,
+            target=self.items[target_row],
+            history=self.items[in_history],
+            offsets=np.concatenate([[0], np.cumsum(lengths)]),
+        )
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 over everything that training and evaluation read."""
+        digest = hashlib.sha256(f"{self.item_count}".encode())
+        for part in (self.items, self.times, self.offsets, self.train_length, self.train_validation_length):
+            digest.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: Path | str) -> None:
+        arrays = {
+            "items": self.items.astype(np.int32),
+            "times": self.times,
+            "offsets": self.offsets,
+            "train_length": self.train_length,
+            "train_validation_length": self.train_validation_length,
+        }
+        metadata = {"item_count": str(self.item_count), "cuts": f"{self.test_cut} {self.validation_cut}"}
+        with atomic_path(path) as temporary:
+            save_file(arrays, temporary, metadata=metadata)
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Split":
+        """Reads what `save` wrote.
+
+        Raises:
+            DataError: the file is missing, damaged or of another kind.
+        """
+        from safetensors import safe_open
+
+        try:
+            arrays = load_file(path)
+            with safe_open(path, "np") as file:
+                metadata = file.metadata()
+            cuts = [None if cut == "None" else float(cut) for cut in metadata["cuts"].split()]
+            arrays["items"] = arrays["items"].astype(np.int64)
+            return cls(**arrays, item_count=int(metadata["item_count"]), test_cut=cuts[0], validation_cut=cuts[1])
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}: not a split ({error}); delete it and run `createrec split` again") from None
+
+
+def _cut(row_user: np.ndarray, times: np.ndarray, usable: np.ndarray, quantile: float, minimum: int) -> tuple:
+    """One temporal cut inside the `usable` rows: learnt rows a user, and the cut itself.
+
+    Users with fewer than `minimum` usable rows are dropped first; the quantile is over what is left; a user
+    belongs to training if their second interaction is at or before the cut.
+    """
+    users = row_user[-1] + 1
+    rows = np.bincount(row_user[usable], minlength=users)
+    kept = usable & (rows[row_user] >= minimum)
+    if not kept.any():
+        raise DataError(f"nothing to split: no user has {minimum} interactions or more")
+    cut = float(np.quantile(times[kept], quantile))
+    before = np.bincount(row_user[kept & (times <= cut)], minlength=users)
+    return np.where(before >= 2, before, 0), cut
+
+
+def split(interactions: Interactions, setup: TemporalSetup | LeaveOneOutSetup) -> Split:
+    """Splits a dataset; a pure function of the interactions and the setup.
+
+    Raises:
+        DataError: no user has enough interactions to be split.
+    """
+    if not len(interactions):
+        raise DataError("nothing to split: the dataset has no interactions")
+    order = np.lexsort((np.arange(len(interactions)), interactions.time, interactions.user))
+    user, items, times = interactions.user[order], interactions.item[order], interactions.time[order]
+    counts = np.bincount(user, minlength=interactions.users)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    if isinstance(setup, LeaveOneOutSetup):
+        enough = counts >= 3
+        if not enough.any():
+            raise DataError("nothing to split: no user has 3 interactions or more")
+        lengths = np.where(enough, counts - 2, 0), np.where(enough, counts - 1, 0)
+        cuts: tuple[float | None, float | None] = (None, None)
+    else:
+        everything = np.ones(len(user), dtype=bool)
+        outer, test_cut = _cut(user, times, everything, setup.test_quantile, setup.minimum_interactions)
+        known = np.arange(len(user)) - offsets[user] < outer[user]
+        if not known.any():
+            raise DataError(f"nothing to learn from: no user has two interactions at or before the cut {test_cut:.0f}")
+        inner, validation_cut = _cut(user, times, known, setup.validation_quantile, setup.minimum_interactions)
+        lengths, cuts = (inner, outer), (test_cut, validation_cut)
+    return Split(items, times, offsets, interactions.items, *lengths, *cuts)
+
+
+def statistics(split: Split) -> dict[str, Any]:
+    """What a split contains; train = rows that the final model may learn from."""
+    rows = split.training_rows("test")
+    warm = np.zeros(split.item_count, dtype=bool)
+    warm[split.items[rows]] = True
+    test = split.queries("test", EvaluationConfig())
+    validation = split.queries("validation", EvaluationConfig())
+    return {
+        "users": split.users,
+        "items": split.item_count,
+        "interactions": len(split.items),
+        "test_cut": split.test_cut,
+        "validation_cut": split.validation_cut,
+        "train_interactions": int(rows.sum()),
+        "train_users": int((split.train_validation_length > 0).sum()),
+        "train_items": int(warm.sum()),
+        "test_users": len(test),
+        "validation_users": len(validation),
+        "cold_targets": float((~warm[test.target]).mean()) if len(test) else 0.0,
+        "split_hash": split.hash,
+    }

@@ -1,0 +1,108 @@
+"""Full-catalogue ranking: where each target stands, and what stands at the top.
+
+Ties: the item with the lower index comes first, in ranks and in lists alike.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from createrec.data.sequences import Sequences
+from createrec.data.split import Queries
+from createrec.models.base import QueryBatch, Recommender
+
+# Queries scored at once: about this many scores, so that a block stays small beside the caches of a CPU.
+CPU_BLOCK_SCORES = 4_000_000
+CUDA_BLOCK_SCORES = 256_000_000
+# Candidates for the top k are looked for among the k best of this many interleaved groups of items.
+ITEMS_PER_GROUP = 16
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Ranks int64 [queries] (1 = best) and the best items int64 [queries, k], best first."""
+
+    ranks: np.ndarray
+    top: np.ndarray
+
+
+def query_batch(queries: Queries, rows: slice, device: torch.device) -> QueryBatch:
+    """Some consecutive queries, on the device."""
+    offsets = queries.offsets[rows.start : rows.stop + 1]
+    history = queries.history[offsets[0] : offsets[-1]]
+    users = torch.from_numpy(np.ascontiguousarray(queries.user[rows])).to(device)
+    return QueryBatch(users, Sequences.from_numpy(history, offsets - offsets[0], device))
+
+
+def remove_seen_(scores: Tensor, histories: Sequences) -> Tensor:
+    """Sets the scores [batch, items] of each row's history to -inf, in place."""
+    row = torch.repeat_interleave(torch.arange(len(scores), device=scores.device), histories.lengths)
+    return scores.index_put_((row, histories.values), scores.new_tensor(-torch.inf))
+
+
+def target_ranks(scores: Tensor, targets: Tensor) -> Tensor:
+    """1-based ranks int64 [batch] of targets int64 [batch] among scores [batch, items]."""
+    own = scores.gather(1, targets[:, None])
+    better = (scores > own).sum(1)
+    tied = (scores == own).sum(1)
+    rows = (tied > 1).nonzero()[:, 0]
+    if len(rows):
+        before = torch.arange(scores.shape[1], device=scores.device) < targets[rows, None]
+        better[rows] += ((scores[rows] == own[rows]) & before).sum(1)
+    return better + 1
+
+
+def top_items(scores: Tensor, k: int) -> Tensor:
+    """The k best items of each row, best first, int64 [batch, min(k, items)]; ties by item index.
+
+    The k best lie in the k groups with the best maxima, so only those are sorted. Rows where the k-th score is
+    tied with one outside are sorted whole.
+    """
+    batch, items = scores.shape
+    k = min(k, items)
+    width = items // ITEMS_PER_GROUP
+    if width <= 2 * k:
+        values, index = scores.topk(k, dim=1)
+    else:
+        body = scores[:, : width * ITEMS_PER_GROUP].view(batch, ITEMS_PER_GROUP, width)
+        groups = body.amax(1).topk(k, dim=1).indices
+        members = groups[:, None, :] + width * torch.arange(ITEMS_PER_GROUP, device=scores.device)[:, None]
+        rest = torch.arange(width * ITEMS_PER_GROUP, items, device=scores.device).expand(batch, -1)
+        candidates = torch.cat([members.reshape(batch, -1), rest], dim=1)
+        values, place = scores.gather(1, candidates).topk(k, dim=1)
+        index = candidates.gather(1, place)
+    index, order = index.sort(dim=1)
+    index = index.gather(1, values.gather(1, order).sort(dim=1, descending=True, stable=True).indices)
+    ambiguous = ((scores >= values[:, -1:]).sum(1) > k).nonzero()[:, 0]
+    if len(ambiguous):
+        index[ambiguous] = scores[ambiguous].sort(dim=1, descending=True, stable=True).indices[:, :k]
+    return index
+
+
+@torch.no_grad()
+def rank(model: Recommender, queries: Queries, *, remove_seen: bool, k: int) -> Ranking:
+    """Ranks every query's target among the whole catalogue.
+
+    Args:
+        remove_seen: items of the history leave the ranking; a target that is one of them ranks behind all others.
+        k: length of the lists of best items; 0 = none.
+    """
+    model.eval()
+    device = model.data.device
+    vectors = model.item_vectors()
+    elements = CUDA_BLOCK_SCORES if device.type == "cuda" else CPU_BLOCK_SCORES
+    size = max(1, elements // model.data.item_count)
+    ranks, top = [], []
+    for start in range(0, len(queries), size):
+        rows = slice(start, min(start + size, len(queries)))
+        batch = query_batch(queries, rows, device)
+        scores = model.scores(batch, vectors)
+        if remove_seen:
+            remove_seen_(scores, batch.histories)
+        ranks.append(target_ranks(scores, torch.from_numpy(queries.target[rows]).to(device)).cpu())
+        if k:
+            top.append(top_items(scores, k).cpu())
+    empty = torch.empty(0, dtype=torch.int64)
+    return Ranking(torch.cat([empty, *ranks]).numpy(), (torch.cat(top) if top else empty[:, None]).numpy())

@@ -1,0 +1,99 @@
+"""BERT4Rec: a bidirectional Transformer trained by masking (paper, Section 3.3).
+
+Reference: Sun et al., "BERT4Rec", CIKM 2019; the recipe with one mask rate and a tied head without bias is
+that of Klenitskiy and Vasilev, RecSys 2023.
+
+    x~ = x with e_MASK at masked positions,  H = BidirectionalTransformer(x~ + P),
+    L = -mean over masked positions of log softmax(E H[position])[item]
+
+Inference appends [MASK] and reads its state. Where this implementation differs: no copies of a sequence
+within an epoch and no sliding windows (one fresh mask an epoch instead), and [MASK] is no class of the softmax.
+A row in which chance masks nothing contributes nothing in that step.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from createrec.config import BERT4RecEncoderConfig
+from createrec.data.sequences import Packed, Sequences, append, pack
+from createrec.losses.cross_entropy import sequence_loss
+from createrec.models.base import SequenceBatch
+from createrec.models.transformer import (
+    Attention,
+    FeedForward,
+    LocalLoss,
+    Rectangle,
+    SequenceEncoder,
+    rectangles,
+    training_rows,
+)
+from createrec.randomness import Randomness
+
+LAYER_NORM_EPSILON = 1e-12  # BERT's own
+
+
+class BERT4RecBlock(nn.Module):
+    """One bidirectional block, normalised after each residual."""
+
+    def __init__(self, config: BERT4RecEncoderConfig, dimension: int) -> None:
+        super().__init__()
+        self.attention = Attention(dimension, config.heads, config.dropout)
+        self.dropout = nn.Dropout(config.dropout)
+        self.attention_norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
+        inner = config.feedforward_factor * dimension
+        self.feedforward = FeedForward(dimension, inner, nn.GELU(), config.dropout)
+        self.feedforward_norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
+
+    def forward(self, x: Tensor, layout: list[Rectangle]) -> Tensor:
+        x = self.attention_norm(x + self.dropout(self.attention(x, x, layout, causal=False)))
+        return self.feedforward_norm(x + self.feedforward(x))
+
+
+class BERT4RecEncoder(SequenceEncoder):
+    """The bidirectional sequence encoder. Item index `item_count` means [MASK]."""
+
+    def __init__(self, config: BERT4RecEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:
+        super().__init__(config, dimension, item_count, randomness)
+        self.mask_vector = nn.Parameter(torch.empty(1, dimension))
+        # One more position than items: [MASK] stands behind a full history at inference.
+        self.positions = nn.Parameter(torch.empty(self.max_length + 1, dimension))
+        self.norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(BERT4RecBlock(config, dimension) for _ in range(config.blocks))
+        self.initialise()
+
+    def encode(self, packed: Packed, item_table: Tensor) -> Tensor:
+        masked = packed.items == self.item_count
+        vectors = nn.functional.embedding(packed.items.masked_fill(masked, 0), item_table)
+        vectors = torch.where(masked[:, None], self.mask_vector, vectors)
+        x = self.dropout(self.norm(vectors + self.positions[packed.from_end]))
+        layout = rectangles(packed, causal=False)
+        for block in self.blocks:
+            x = block(x, layout)
+        return x
+
+    def local_loss(
+        self, sequences: Sequences, batch: SequenceBatch, item_table: Tensor, want_states: bool
+    ) -> LocalLoss:
+        """Masked-item loss; the user's state is read at a [MASK] behind the unmasked history, as at inference."""
+        packed = training_rows(sequences, batch, self.max_length, drop_newest=0)
+        chance = torch.rand(
+            len(packed.items), device=packed.items.device, generator=self.randomness.generator("masking")
+        )
+        masked = chance < self.config.mask_probability
+        states = self.encode(packed.with_items(packed.items.masked_fill(masked, self.item_count)), item_table)
+        targets, weights = packed.items, None
+        if packed.live is None:
+            chosen = masked.nonzero()[:, 0]
+            states, targets = states[chosen], targets[chosen]
+        else:
+            weights = (masked & packed.live).to(states.dtype)
+        generator = self.randomness.generator("negatives/sequence")
+        loss = sequence_loss(self.config.loss, states, item_table, targets, generator, weights)
+        if not want_states:
+            return LocalLoss(loss, packed.rows, None)
+        appended = append(packed, self.item_count)
+        return LocalLoss(loss, packed.rows, self.encode(appended, item_table)[appended.last])
+
+    def query_tokens(self, histories: Sequences, rows: Tensor) -> Packed:
+        return append(pack(histories, rows, self.max_length), self.item_count)

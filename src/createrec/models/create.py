@@ -1,0 +1,77 @@
+"""CREATE: a sequence encoder and a graph encoder over one item table, aligned (paper, Sections 3.2-3.6).
+
+    warm-up:  L = L_global                                      for N_warmup epochs
+    joint:    L = L_local + w_global L_global + w_BT L_BT       (Eq. 5)
+
+Reference: Gimranov et al., "Cross-Representation Knowledge Transfer for Improved Sequential Recommendations",
+arXiv 2602.23471. What the text leaves open is settled in docs/protocol.md: every term is a mean (over targets,
+over edges, over dimensions), so that a weight means the same on every dataset; in the joint phase an epoch
+is one pass over the users and one over the edges; h_u is the state of the user's training input; Adam runs on
+from the warm-up. Inference uses the sequence encoder and the item table alone: no user table, no folding-in.
+"""
+
+from torch import Tensor
+
+from createrec.config import BarlowTwinsConfig, ContrastiveAlignmentConfig, CreateConfig
+from createrec.losses.barlow_twins import barlow_twins
+from createrec.losses.contrastive import info_nce
+from createrec.models.base import Batch, Phase, QueryBatch, Recommender, TrainingData
+from createrec.models.graph_encoder import GraphEncoder
+from createrec.models.single import make_item_table
+from createrec.models.transformer import INITIAL_STD, SequenceEncoder
+from createrec.randomness import Randomness
+
+
+class Create(Recommender):
+    """Any sequence encoder with any graph encoder under any alignment."""
+
+    def __init__(
+        self,
+        config: CreateConfig,
+        data: TrainingData,
+        randomness: Randomness,
+        sequence_class: type[SequenceEncoder],
+        graph_class: type[GraphEncoder],
+    ) -> None:
+        super().__init__(data, randomness)
+        self.config = config
+        self.item_table = make_item_table(data, config.dimension, INITIAL_STD, randomness)
+        self.sequence = sequence_class(config.sequence, config.dimension, data.item_count, randomness)
+        self.graph = graph_class(config.graph, config.dimension, data, randomness)
+        self.edges = self.graph.edges
+
+    def phases(self) -> tuple[Phase, ...]:
+        c = self.config
+        weights = {"local": 1.0, "global": c.global_weight}
+        if isinstance(c.alignment, BarlowTwinsConfig):
+            weights["barlow"] = c.alignment.barlow_weight
+        elif isinstance(c.alignment, ContrastiveAlignmentConfig):
+            weights["contrastive"] = c.alignment.contrastive_weight
+        streams = ("sequences", "edges") if c.global_weight else ("sequences",)
+        return (
+            Phase("warmup", c.warmup_epochs, {"global": 1.0}, ("edges",)),
+            Phase("joint", c.training.epochs, weights, streams),
+        )
+
+    def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        aligned = phase.wants("barlow") or phase.wants("contrastive")
+        if phase.wants("local"):
+            local = self.sequence.local_loss(self.data.sequences, batch.sequences, self.item_table, aligned)
+            terms["local"] = local.loss
+        if phase.wants("global") or aligned:
+            vectors = self.graph.vectors(self.item_table)
+            if phase.wants("global"):
+                terms["global"] = self.graph.global_loss(batch.edges, vectors, self.item_table)
+            if phase.wants("barlow"):
+                terms["barlow"] = barlow_twins(local.states, vectors.users[local.users], self.config.alignment)
+            if phase.wants("contrastive"):
+                temperature = self.config.alignment.temperature
+                terms["contrastive"] = info_nce(local.states, vectors.users[local.users], temperature)
+        return terms
+
+    def user_states(self, queries: QueryBatch) -> Tensor:
+        return self.sequence.user_states(queries.histories, self.item_table)
+
+    def item_vectors(self) -> Tensor:
+        return self.item_table

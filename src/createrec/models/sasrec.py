@@ -1,0 +1,90 @@
+"""SASRec: a causal Transformer over the history (paper, Section 3.3).
+
+Reference: Kang and McAuley, "Self-Attentive Sequential Recommendation", ICDM 2018; with full cross-entropy,
+Klenitskiy and Vasilev, "Turning Dross Into Gold Loss", RecSys 2023.
+
+    H = TransformerEncoder(sqrt(d) E[items] + P),  s_u = E H[c],  L = -mean log softmax(s)[next item]
+
+Where this implementation differs: positions are counted from the newest item, which is what left padding
+means; padded positions do not exist, so no token attends to padding (the lineage with left padding lets
+zero keys take part, the one with right padding does not). `block_order: query_norm` is the block of that
+lineage: the attention's queries are normalised, its keys and values are not, and both residuals start at the
+normalised input; `pre_norm` is the standard block.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from createrec.config import SASRecEncoderConfig
+from createrec.data.sequences import Packed, Sequences, pack
+from createrec.losses.cross_entropy import sequence_loss
+from createrec.models.base import SequenceBatch
+from createrec.models.transformer import (
+    LAYER_NORM_EPSILON,
+    Attention,
+    FeedForward,
+    LocalLoss,
+    Rectangle,
+    SequenceEncoder,
+    rectangles,
+    training_rows,
+)
+from createrec.randomness import Randomness
+
+
+class SASRecBlock(nn.Module):
+    """One causal block in either of the two orders."""
+
+    def __init__(self, config: SASRecEncoderConfig, dimension: int) -> None:
+        super().__init__()
+        self.order = config.block_order
+        self.attention_norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
+        self.attention = Attention(dimension, config.heads, config.dropout)
+        self.feedforward_norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
+        inner = config.feedforward_factor * dimension
+        self.feedforward = FeedForward(dimension, inner, nn.ReLU(), config.dropout)
+
+    def forward(self, x: Tensor, layout: list[Rectangle]) -> Tensor:
+        queries = self.attention_norm(x)
+        if self.order == "query_norm":
+            x = self.feedforward_norm(queries + self.attention(queries, x, layout, causal=True))
+            return x + self.feedforward(x)
+        x = x + self.attention(queries, queries, layout, causal=True)
+        return x + self.feedforward(self.feedforward_norm(x))
+
+
+class SASRecEncoder(SequenceEncoder):
+    """The causal sequence encoder; the item table is passed in, because CREATE shares it."""
+
+    def __init__(self, config: SASRecEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:
+        super().__init__(config, dimension, item_count, randomness)
+        self.scale = dimension**0.5
+        self.positions = nn.Parameter(torch.empty(self.max_length, dimension))
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(SASRecBlock(config, dimension) for _ in range(config.blocks))
+        self.norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
+        self.initialise()
+
+    def encode(self, packed: Packed, item_table: Tensor) -> Tensor:
+        x = self.dropout(
+            self.scale * nn.functional.embedding(packed.items, item_table) + self.positions[packed.from_end]
+        )
+        layout = rectangles(packed, causal=True)
+        for block in self.blocks:
+            x = block(x, layout)
+        return self.norm(x)
+
+    def local_loss(
+        self, sequences: Sequences, batch: SequenceBatch, item_table: Tensor, want_states: bool
+    ) -> LocalLoss:
+        """Next-item loss at every position; the user's state is that of the newest input position."""
+        packed = training_rows(sequences, batch, self.max_length, drop_newest=1)
+        states = self.encode(packed, item_table)
+        targets = sequences.values[packed.source + 1]
+        weights = None if packed.live is None else packed.live.to(states.dtype)
+        generator = self.randomness.generator("negatives/sequence")
+        loss = sequence_loss(self.config.loss, states, item_table, targets, generator, weights)
+        return LocalLoss(loss, packed.rows, states[packed.last] if want_states else None)
+
+    def query_tokens(self, histories: Sequences, rows: Tensor) -> Packed:
+        return pack(histories, rows, self.max_length)

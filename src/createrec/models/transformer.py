@@ -1,0 +1,208 @@
+"""What the two Transformers share: attention over packed rows, blocks, and the encoder's frame.
+
+Everything but attention works on packed tokens [tokens, d]. Attention pads: rows of similar length are put
+into one padded rectangle [rows, longest], so that little of it is padding (batches come sorted by length).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from createrec.config import SequenceEncoderConfig
+from createrec.data.sequences import Packed, Sequences, pack, sort_by_length
+from createrec.models.base import SequenceBatch, normal_
+from createrec.randomness import Randomness
+
+INITIAL_STD = 0.02
+LAYER_NORM_EPSILON = 1e-8
+# Rectangles of attention end at these lengths: each holds rows at least 0.7 times as long as it is wide.
+GROUP_LIMITS = (4, 5, 7, 9, 12, 16, 22, 30, 42, 58, 80, 112, 156, 218, 304)
+QUERY_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Consecutive rows, padded on the right to one length.
+
+    Attributes:
+        tokens: slice of the packed tokens that these rows own.
+        index: int64 [rows, longest], the packed token of each cell (padding repeats some token); None when
+            no cell is padding, so that a plain reshape does.
+        cell: int64 [tokens], where each token stands in the flattened rectangle; None likewise.
+        real: bool [rows, 1, 1, longest], cells that are no padding, for attention without a causal mask.
+        shape: (rows, longest).
+    """
+
+    tokens: slice
+    index: Tensor | None
+    cell: Tensor | None
+    real: Tensor | None
+    shape: tuple[int, int]
+
+
+def _rectangle(packed: Packed, rows: slice, tokens: slice, longest: int, causal: bool) -> Rectangle:
+    starts, lengths = packed.starts[rows], packed.lengths[rows]
+    shape = (len(starts), longest)
+    if packed.live is None and shape[0] * longest == tokens.stop - tokens.start:
+        return Rectangle(tokens, None, None, None, shape)
+    column = torch.arange(longest, device=starts.device)
+    index = (starts[:, None] + column).clamp_max(len(packed.items) - 1)
+    token = torch.arange(tokens.start, tokens.stop, device=starts.device)
+    row = packed.row[tokens]
+    cell = (row - rows.start) * longest + token - packed.starts[row]
+    if packed.live is not None:
+        cell = cell.clamp_max(shape[0] * longest - 1)
+    real = None if causal else (column < lengths[:, None])[:, None, None, :]
+    return Rectangle(tokens, index, cell, real, shape)
+
+
+def rectangles(packed: Packed, causal: bool) -> list[Rectangle]:
+    """Covers a packed batch, rows sorted by length, with rectangles of little padding.
+
+    With a static capacity there is one rectangle [batch, longest], because the lengths are not known to the host.
+    """
+    if packed.live is not None:
+        everything = slice(0, len(packed.items))
+        return [_rectangle(packed, slice(0, len(packed.rows)), everything, packed.longest, causal)]
+    limits = torch.tensor([limit for limit in GROUP_LIMITS if limit < packed.longest] + [packed.longest])
+    ends = torch.searchsorted(packed.lengths, limits, right=True).tolist()
+    bounds = [*packed.starts.tolist(), len(packed.items)]
+    found, first = [], 0
+    for end in ends:
+        if end > first:
+            tokens = slice(bounds[first], bounds[end])
+            if tokens.stop > tokens.start:
+                longest = int(packed.lengths[end - 1])
+                found.append(_rectangle(packed, slice(first, end), tokens, longest, causal))
+            first = end
+    return found
+
+
+class Attention(nn.Module):
+    """Multi-head attention over packed rows, with dropout on the weights."""
+
+    def __init__(self, dimension: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        if dimension % heads:
+            raise ValueError(f"dimension {dimension} is not a multiple of heads {heads}")
+        self.heads, self.dropout = heads, dropout
+        self.query = nn.Linear(dimension, dimension)
+        self.key_value = nn.Linear(dimension, 2 * dimension)
+        self.output = nn.Linear(dimension, dimension)
+
+    def forward(self, queries: Tensor, keys: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
+        """Queries and keys (which give the values too): [tokens, d]; returns [tokens, d]."""
+        query, key_value = self.query(queries), self.key_value(keys)
+        dropout = self.dropout if self.training else 0.0
+        parts = []
+        for rectangle in layout:
+            rows, longest = rectangle.shape
+            q, kv = query[rectangle.tokens], key_value[rectangle.tokens]
+            if rectangle.index is not None:
+                q, kv = query[rectangle.index], key_value[rectangle.index]
+            q = q.reshape(rows, longest, self.heads, -1).transpose(1, 2)
+            k, v = kv.reshape(rows, longest, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+            mixed = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=rectangle.real, dropout_p=dropout, is_causal=causal
+            )
+            mixed = mixed.transpose(1, 2).reshape(rows * longest, -1)
+            parts.append(mixed if rectangle.cell is None else mixed[rectangle.cell])
+        return self.output(parts[0] if len(parts) == 1 else torch.cat(parts))
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a dropout after each; [tokens, d] -> [tokens, d]."""
+
+    def __init__(self, dimension: int, inner: int, activation: nn.Module, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(dimension, inner),
+            nn.Dropout(dropout),
+            activation,
+            nn.Linear(inner, dimension),
+            nn.Dropout(dropout),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+@dataclass(frozen=True)
+class LocalLoss:
+    """A training step of the sequence side.
+
+    Attributes:
+        loss: L_local, a scalar.
+        users: int64 [batch], in the order of `states`.
+        states: h_u [batch, d] of the users' training inputs; None if they were not wanted.
+    """
+
+    loss: Tensor
+    users: Tensor
+    states: Tensor | None
+
+
+class SequenceEncoder(nn.Module):
+    """Turns histories into states, over an item table that it does not own.
+
+    A subclass says how tokens are encoded (`encode`), what a training step is (`local_loss`) and what stands at
+    the newest end of a history when it is to be continued (`query_tokens`).
+    """
+
+    def __init__(self, config: SequenceEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:
+        super().__init__()
+        if config.max_length is None:
+            raise ValueError("max_length is not resolved")
+        self.config = config
+        self.max_length: int = config.max_length
+        self.item_count = item_count
+        self.randomness = randomness
+
+    def initialise(self) -> None:
+        """N(0, 0.02) for tables and linear layers, Xavier for query, key and value (facts of the lineage)."""
+        generator = self.randomness.generator("init/sequence")
+        for name, parameter in self.named_parameters():
+            if parameter.dim() < 2:
+                continue
+            if "query" in name or "key_value" in name:
+                fan = parameter.shape[1] * 2
+                bound = (6 / fan) ** 0.5
+                with torch.no_grad():
+                    parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
+            else:
+                normal_(parameter, INITIAL_STD, generator)
+        for module in self.modules():
+            if isinstance(module, nn.Linear) and module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+    def encode(self, packed: Packed, item_table: Tensor) -> Tensor:
+        """States [tokens, d] of packed rows that come sorted by length."""
+        raise NotImplementedError
+
+    def local_loss(
+        self, sequences: Sequences, batch: SequenceBatch, item_table: Tensor, want_states: bool
+    ) -> LocalLoss:
+        """L_local over the batch's users, and their states if wanted."""
+        raise NotImplementedError
+
+    def query_tokens(self, histories: Sequences, rows: Tensor) -> Packed:
+        """The tokens whose newest state continues each history."""
+        raise NotImplementedError
+
+    def user_states(self, histories: Sequences, item_table: Tensor) -> Tensor:
+        """h_u [rows, d] at the newest end of each history; zero for an empty one."""
+        rows = sort_by_length(histories, torch.arange(len(histories), device=histories.offsets.device))
+        states = item_table.new_zeros(len(histories), item_table.shape[1])
+        rows = rows[histories.lengths[rows] > 0]
+        for block in rows.split(QUERY_BLOCK):
+            packed = self.query_tokens(histories, block)
+            states[block] = self.encode(packed, item_table)[packed.last]
+        return states
+
+
+def training_rows(sequences: Sequences, batch: SequenceBatch, max_length: int, drop_newest: int) -> Packed:
+    """The packed training rows of a batch: sorted by length where the host may know the lengths."""
+    users = batch.users if batch.capacity is not None else sort_by_length(sequences, batch.users)
+    return pack(sequences, users, max_length, drop_newest=drop_newest, capacity=batch.capacity)

@@ -1,0 +1,74 @@
+"""UltraGCN: the limit of infinitely many hops, as constraints on plain embeddings (paper, Section 3.4, Eq. 1).
+
+Reference: Mao et al., "UltraGCN", CIKM 2021.
+
+    beta_ui = sqrt(d_u + 1) / d_u * 1 / sqrt(d_i + 1)
+    L = mean over edges (u, i) of   (w1 + w2 beta_ui) softplus(-s_ui)
+                                  + negative_weight * mean_j (w3 + w4 beta_uj) softplus(s_uj)
+                                  + item_weight * sum_k omega_ik softplus(-s_uk)   (k: co-occurrence neighbours of i)
+                                  + l2 * (|e_u|^2 + |e_i|^2) / 2
+
+Where this implementation differs: a mean over the batch's edges where the authors sum, so that w_global means
+the same for every batch size; negatives shared by the batch, which leaves the expectation and turns their
+scores into one matrix product; L2 over the batch's rows where the authors add that of the whole tables.
+"The paper's hard negatives" have no counterpart in UltraGCN: negatives are uniform.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from createrec.config import UltraGCNEncoderConfig
+from createrec.data.graph import cooccurrence_neighbours
+from createrec.losses.bpr import batch_l2
+from createrec.losses.ultragcn import negative_softplus, neighbour_softplus, positive_softplus
+from createrec.models.base import EdgeBatch, TrainingData
+from createrec.models.graph_encoder import GraphEncoder, GraphVectors
+from createrec.randomness import Randomness
+
+
+class UltraGCNEncoder(GraphEncoder):
+    """The graph encoder without propagation."""
+
+    INITIAL_STD = 1e-3
+
+    def __init__(
+        self, config: UltraGCNEncoderConfig, dimension: int, data: TrainingData, randomness: Randomness
+    ) -> None:
+        super().__init__(config, dimension, data, randomness)
+        self.config = config
+        user_degree = torch.bincount(self.edges.users, minlength=data.user_count)
+        item_degree = torch.bincount(self.edges.items, minlength=data.item_count)
+        self.user_beta = (user_degree + 1).sqrt() / user_degree.clamp_min(1)
+        self.item_beta = (item_degree + 1).rsqrt()
+        if config.item_weight:
+            self.neighbours, self.omega = cooccurrence_neighbours(
+                self.edges, data.user_count, data.item_count, config.item_neighbours
+            )
+
+    def vectors(self, item_table: Tensor) -> GraphVectors:
+        return GraphVectors(self.user_table, item_table)
+
+    def global_loss(self, edges: EdgeBatch, vectors: GraphVectors, item_table: Tensor) -> Tensor:
+        c = self.config
+        users, items = (
+            nn.functional.embedding(edges.users, vectors.users),
+            nn.functional.embedding(edges.items, item_table),
+        )
+        generator = self.randomness.generator("negatives/graph")
+        drawn = torch.randint(len(item_table), (c.negatives,), device=item_table.device, generator=generator)
+        user_beta = self.user_beta[edges.users]
+        positive = c.positive_base_weight + c.positive_degree_weight * user_beta * self.item_beta[edges.items]
+        loss = positive_softplus(users, items, positive)
+        loss = loss + (c.negative_weight / c.negatives) * negative_softplus(
+            users,
+            item_table[drawn],
+            user_beta,
+            self.item_beta[drawn],
+            c.negative_base_weight,
+            c.negative_degree_weight,
+        )
+        if c.item_weight:
+            near = nn.functional.embedding(self.neighbours[edges.items], item_table)
+            loss = loss + c.item_weight * neighbour_softplus(users, near, self.omega[edges.items])
+        loss = loss / len(users)
+        return loss + c.l2 * batch_l2(users, items) if c.l2 else loss
