@@ -1,0 +1,331 @@
+"""Helpers of all rules: the checked configuration, the plan of runs, and the source files each rule depends on."""
+
+import ast
+import dataclasses
+import json
+import os
+import shlex
+import sys
+from functools import cache
+from pathlib import Path
+
+from createrec.config import validate
+from createrec.data import registry
+from createrec.errors import CreaterecError
+from createrec.plan import make_run, plan, runs
+from snakemake.exceptions import WorkflowError
+
+# The code's folder, seen from the working directory. Relative, so that moving the project reruns nothing.
+ROOT = os.path.relpath(workflow.basedir)
+
+# `createrec` of the environment that runs Snakemake, whether that environment was activated or not.
+shell.prefix(f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
+
+
+def at_root(path):
+    """A path of the project, usable from the working directory."""
+    return os.path.normpath(os.path.join(ROOT, path))
+
+
+def checked(settings):
+    """Validates Snakemake's merged configuration and lays out the plan.
+
+    Args:
+        settings: the plain merged configuration; its folder of tuned settings is moved to the project's root.
+
+    Returns:
+        The typed configuration, the plan (group -> cells), and all runs by folder.
+
+    Raises:
+        WorkflowError: a key, value or name is wrong; the message is createrec's own.
+    """
+    if settings.get("hparams"):
+        settings["hparams"] = at_root(settings["hparams"])
+    try:
+        project = validate(settings, "config.yaml and its overlays")
+        return project, plan(project), runs(project)
+    except CreaterecError as error:
+        raise WorkflowError(str(error)) from None
+
+
+PROJECT, PLAN, RUNS = checked(config)
+
+
+wildcard_constraints:
+    dataset="|".join(PROJECT.datasets),
+    model="|".join(PROJECT.models),
+    setup="temporal|leave-one-out",
+    variant=r"[\w.-]+",
+    seed=r"\d+",
+
+
+# --- the source files of each rule ---------------------------------------------------------------------------------
+# Snakemake does not see what a command imports, so each rule names the source files it depends on as inputs. They
+# follow from the imports, starting from the files named here: a file whose edit cannot change a rule's output
+# must not rerun it.
+
+SOURCES = Path(workflow.basedir, "src", "createrec")
+
+RULE_SOURCES = {
+    "prepare": ["data/prepare.py", "data/synthetic.py"],
+    "split": ["data/split.py"],
+    "train": ["training/trainer.py"],
+    "evaluate": ["evaluation/record.py"],
+    "tune": ["tuning/study.py"],
+    "table": ["paper/tables.py"],
+    "figure": ["paper/figures.py"],
+    "comparison": ["paper/comparison.py", "paper/reported_values.csv"],
+}
+
+# Every `kind` that the settings of a run can name.
+KIND_SOURCES = {
+    "random": "models/random.py",
+    "poprnd": "models/popularity.py",
+    "svd": "models/svd.py",
+    "sasrec": "models/sasrec.py",
+    "bert4rec": "models/bert4rec.py",
+    "lightgcn": "models/lightgcn.py",
+    "ultragcn": "models/ultragcn.py",
+    "create": "models/create.py",
+    "mrgsrec": "models/mrgsrec.py",
+    "gsau": "models/gsau.py",
+    "selfgnn": "models/selfgnn.py",
+    "loom": "models/loom.py",
+    "contrastive": "losses/contrastive.py",
+    "barlow": "losses/barlow_twins.py",
+}
+
+# What these decide arrives in `params` (configuration, plan, registry rows), or changes no number (messages, names
+# of commands, the line that lists a model), so editing them reruns nothing.
+NO_SOURCES = {
+    "config.py",
+    "plan.py",
+    "errors.py",
+    "files.py",
+    "data/registry.py",
+    "models/registry.py",
+}
+
+
+@cache
+def imported(file):
+    """The files of src/createrec that one of them imports itself."""
+    if not file.endswith(".py"):
+        return frozenset()
+    names = set()
+    for node in ast.walk(ast.parse((SOURCES / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {
+                node.module,
+                *(f"{node.module}.{alias.name}" for alias in node.names),
+            }
+    files = {
+        f"{name.partition('.')[2].replace('.', '/')}.py"
+        for name in names
+        if name.startswith("createrec.")
+    }
+    return frozenset(name for name in files if (SOURCES / name).is_file())
+
+
+def sources(starts, ends=()):
+    """Everything that the files `starts` import, directly or not, with themselves; not what `ends` names."""
+    found, waiting = set(), list(starts)
+    while waiting:
+        file = waiting.pop()
+        if file not in found and (SOURCES / file).is_file():
+            found.add(file)
+            waiting += imported(file) - NO_SOURCES - set(ends)
+    return found
+
+
+def source_inputs(files):
+    return sorted(at_root(f"src/createrec/{file}") for file in files)
+
+
+def code_of(rule_name):
+    return source_inputs(sources(RULE_SOURCES[rule_name]))
+
+
+def kinds(settings):
+    """Every `kind` in nested settings: the model's, its encoders', its alignment's, its loss's."""
+    named = {settings["kind"]} if "kind" in settings else set()
+    return named.union(
+        *(kinds(value) for value in settings.values() if isinstance(value, dict))
+    )
+
+
+def model_sources(settings):
+    """The files of one model. A composed model depends on the parts its settings name, not on all it could hold."""
+    parts = {KIND_SOURCES[kind] for kind in kinds(settings) if kind in KIND_SOURCES}
+    return set().union(*(sources([part], ends=KIND_SOURCES.values()) for part in parts))
+
+
+def train_code(wildcards):
+    return source_inputs(
+        sources(RULE_SOURCES["train"]) | model_sources(run_of(wildcards).settings)
+    )
+
+
+def evaluate_code(wildcards):
+    return source_inputs(
+        sources(RULE_SOURCES["evaluate"]) | model_sources(run_of(wildcards).settings)
+    )
+
+
+def tune_code(wildcards):
+    starts = RULE_SOURCES["tune"] + RULE_SOURCES["train"] + RULE_SOURCES["evaluate"]
+    return source_inputs(sources(starts) | model_sources(study_run(wildcards).settings))
+
+
+# --- slices of the configuration: what a rule's `params` hold, and nothing more ------------------------------------
+
+
+def as_json(value):
+    return json.dumps(value, sort_keys=True)
+
+
+def effective_config(wildcards):
+    return as_json(config)
+
+
+def prepare_settings(wildcards):
+    dataset = PROJECT.datasets[wildcards.dataset]
+    wanted = dataset.model_dump(mode="json", include={"file", "allow_count_mismatch"})
+    return as_json({"dataset": wanted, "mirror": PROJECT.data.mirror})
+
+
+def registered_source(wildcards):
+    """The dataset's line in the registry (addresses, checksum, counts), as text; empty where it has none."""
+    if PROJECT.datasets[wildcards.dataset].file or wildcards.dataset == "demo":
+        return ""
+    return as_json(dataclasses.asdict(registry.dataset(wildcards.dataset)))
+
+
+def own_file(wildcards):
+    """The user's own table, where a dataset has one."""
+    file = PROJECT.datasets[wildcards.dataset].file
+    return [file.path] if file else []
+
+
+def split_settings(wildcards):
+    setups = PROJECT.setups.model_dump(mode="json", by_alias=True)
+    return as_json(setups[wildcards.setup])
+
+
+def run_of(wildcards):
+    """The planned run that a path names."""
+    folder = f"{wildcards.dataset}/{wildcards.model}/{wildcards.variant}/seed{wildcards.seed}"
+    if folder not in RUNS:
+        raise WorkflowError(
+            f"results/runs/{folder} is no run of this configuration; `snakemake metrics -n` lists those that are, "
+            "and an overlay of config.yaml adds more"
+        )
+    return RUNS[folder]
+
+
+def run_settings(wildcards):
+    return as_json(run_of(wildcards).slice())
+
+
+def split_of(wildcards):
+    run = run_of(wildcards)
+    return f"results/splits/{run.dataset}/{run.setup}/split.safetensors"
+
+
+def statistics_of(wildcards):
+    run = run_of(wildcards)
+    return f"results/splits/{run.dataset}/{run.setup}/split.json"
+
+
+def study_run(wildcards):
+    return make_run(
+        PROJECT, wildcards.dataset, wildcards.model, "tuning", fold="validation"
+    )
+
+
+def study_settings(wildcards):
+    tuning = PROJECT.tuning.model_dump(
+        mode="json", exclude={"datasets", "models", "spaces"}
+    )
+    space = PROJECT.tuning.model_dump(mode="json")["spaces"].get(wildcards.model, {})
+    return as_json(
+        {"run": study_run(wildcards).slice(), "tuning": tuning, "space": space}
+    )
+
+
+# --- what tables and figures are made of ---------------------------------------------------------------------------
+
+
+def cells_of(group):
+    """A `params` function: the runs and labels of one table or figure, so that a changed list renders it anew."""
+
+    def cells(wildcards):
+        return as_json([[cell.run.folder, dict(cell.labels)] for cell in PLAN[group]])
+
+    return cells
+
+
+def all_cells(wildcards):
+    return as_json(
+        {
+            group: [[cell.run.folder, dict(cell.labels)] for cell in cells]
+            for group, cells in PLAN.items()
+        }
+    )
+
+
+def run_files(folders, name):
+    return [f"results/runs/{folder}/{name}" for folder in folders]
+
+
+def records_of(group):
+    return run_files(
+        dict.fromkeys(cell.run.folder for cell in PLAN[group]), "record.json"
+    )
+
+
+def summaries_of(datasets):
+    return [f"results/data/{dataset}/dataset.json" for dataset in datasets]
+
+
+def statistics_files(datasets):
+    return [f"results/splits/{dataset}/temporal/split.json" for dataset in datasets]
+
+
+def studies():
+    tuning = PROJECT.tuning
+    return [
+        f"results/tuning/{dataset}/{model}/best.yaml"
+        for dataset in tuning.datasets
+        for model in tuning.models
+    ]
+
+
+def published_folder(wildcards):
+    return at_root("results/published")
+
+
+def published(pattern):
+    """Committed files of real runs; no rule makes them."""
+    return sorted(
+        str(path) for path in Path(at_root("results/published")).glob(pattern)
+    )
+
+
+# --- resources -----------------------------------------------------------------------------------------------------
+
+
+def gpu_of(wildcards):
+    """Models that are fitted by gradient descent want a GPU; the others have no use for one."""
+    return 1 if "training" in run_of(wildcards).settings else 0
+
+
+def growing(megabytes):
+    """A `mem_mb` function: a job that was killed for its memory gets as much again on each retry."""
+
+    def mem_mb(wildcards, attempt):
+        return megabytes * attempt
+
+    return mem_mb

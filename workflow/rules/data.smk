@@ -1,0 +1,72 @@
+# From a download, or anyone's own table, to the split (paper, Sections 4.1 and 4.2).
+
+
+# The configuration with all its overlays, for commands that need the whole plan and as a record of what was run.
+rule project_config:
+    output:
+        "results/config.json",
+    log:
+        "logs/project_config.log",
+    localrule: True
+    params:
+        config=effective_config,
+    message:
+        "Writing the configuration in force"
+    shell:
+        "printf '%s\\n' {params.config:q} > {output:q} 2> {log:q}"
+
+
+rule prepare:
+    input:
+        own=own_file,
+        code=code_of("prepare"),
+    output:
+        interactions="results/data/{dataset}/interactions.parquet",
+        summary="results/data/{dataset}/dataset.json",
+    log:
+        "logs/prepare/{dataset}.log",
+    benchmark:
+        "results/benchmarks/prepare/{dataset}.jsonl"
+    retries: 2
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=60,
+    params:
+        settings=prepare_settings,
+        source=registered_source,
+    message:
+        "Preparing {wildcards.dataset}"
+    shell:
+        """
+        createrec prepare {wildcards.dataset} --settings {params.settings:q} \
+            --interactions {output.interactions:q} --summary {output.summary:q} 2>&1 | tee {log:q}
+        """
+
+
+rule split:
+    input:
+        interactions="results/data/{dataset}/interactions.parquet",
+        summary="results/data/{dataset}/dataset.json",
+        code=code_of("split"),
+    output:
+        split="results/splits/{dataset}/{setup}/split.safetensors",
+        statistics="results/splits/{dataset}/{setup}/split.json",
+    log:
+        "logs/split/{dataset}/{setup}.log",
+    benchmark:
+        "results/benchmarks/split/{dataset}/{setup}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=20,
+    params:
+        settings=split_settings,
+    message:
+        "Splitting {wildcards.dataset}, {wildcards.setup}"
+    shell:
+        """
+        createrec split {wildcards.dataset} --setup {wildcards.setup} --settings {params.settings:q} \
+            --interactions {input.interactions:q} --summary {input.summary:q} \
+            --output {output.split:q} --statistics {output.statistics:q} 2>&1 | tee {log:q}
+        """
