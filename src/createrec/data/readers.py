@@ -311,7 +311,7 @@ def _read_movielens(path: Path) -> tuple[Interactions, str]:
                 fields = line.decode("latin-1").split("::")
                 if len(fields) != 4:
                     raise rows.error(f"expected user::item::rating::timestamp, got {_shown(line)}")
-                rows.add(fields[0], fields[1], int(fields[3]) if fields[3].isdigit() else fields[3])
+                rows.add(fields[0], fields[1], int(fields[3]) if fields[3].isdecimal() else fields[3])
         label = _movielens_label(archive, path, len(rows))
     return rows.finish(), label
 
@@ -404,22 +404,11 @@ def _read_table(path: Path, columns: Mapping[str, str]) -> Interactions:
 
 def _read_delimited(stream: io.BufferedIOBase, rows: _Rows, columns: Mapping[str, str]) -> None:
     """Adds the rows of a delimited text with a header; which delimiter it has follows from the header."""
-    lines = _decoded(stream, rows)
-    header = next(lines, "").rstrip("\r\n")
-    headers = {mark: next(csv.reader([header], delimiter=mark), []) for mark in _DELIMITERS}
-    complete = [mark for mark in _DELIMITERS if set(columns.values()) <= set(headers[mark])]
-    if not complete:
-        names = max(headers.values(), key=len)
-        missing = [name for name in columns.values() if name not in names]
-        raise rows.error(f"no column {', '.join(map(repr, missing))}; the file has {_shown(names)}")
-    delimiter = complete[0]
-    names = headers[delimiter]
-    for name in columns.values():
-        if names.count(name) > 1:
-            raise rows.error(f"column {name!r} appears {names.count(name)} times; expected once")
-    user, item, time = (names.index(columns[role]) for role in ("user", "item", "time"))
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE))
+    lines = _decoded(stream, rows)
     try:
+        delimiter, names = _header(next(lines, ""), rows, columns)
+        user, item, time = (names.index(columns[role]) for role in ("user", "item", "time"))
         for fields in csv.reader(lines, delimiter=delimiter, strict=True):
             if not fields:
                 continue
@@ -429,7 +418,23 @@ def _read_delimited(stream: io.BufferedIOBase, rows: _Rows, columns: Mapping[str
             digits = moment.isascii() and moment.isdigit() and len(moment) < 20
             rows.add(fields[user], fields[item], int(moment) if digits else moment)
     except csv.Error as error:
-        raise rows.error(f"does not parse ({error}); expected {len(names)} fields separated by {delimiter!r}") from None
+        reason = str(error).partition(" - ")[0]
+        raise rows.error(f'does not parse ({reason}); expected fields with one delimiter, quoted with "') from None
+
+
+def _header(line: str, rows: _Rows, columns: Mapping[str, str]) -> tuple[str, list[str]]:
+    """The delimiter, and the names it gives: the first one under which all wanted columns are there."""
+    headers = {mark: next(csv.reader([line], delimiter=mark), []) for mark in _DELIMITERS}
+    wanted = set(columns.values())
+    for mark, names in headers.items():
+        if wanted <= set(names):
+            for name in wanted:
+                if names.count(name) > 1:
+                    raise rows.error(f"column {name!r} appears {names.count(name)} times; expected once")
+            return mark, names
+    names = max(headers.values(), key=len)
+    missing = ", ".join(repr(name) for name in columns.values() if name not in names)
+    raise rows.error(f"no column {missing}; the file has {_shown(names)}")
 
 
 def _decoded(stream: io.BufferedIOBase, rows: _Rows) -> Iterator[str]:
@@ -446,13 +451,12 @@ def _read_parquet(path: Path, columns: Mapping[str, str]) -> Interactions:
     Text ids stay dictionary-encoded throughout, because a small file can repeat a long id without end.
     """
     with _explained(path, "a parquet file"):
+        names = pq.read_schema(path).names
+        for name in columns.values():
+            found = names.count(name)
+            if found != 1:
+                raise DataError(f"{path}: {found or 'no'} columns called {name!r}; the file has {_shown(names)}")
         with pq.ParquetFile(path, read_dictionary=[columns["user"], columns["item"]]) as file:
-            names = file.schema_arrow.names
-            for name in columns.values():
-                if names.count(name) != 1:
-                    raise DataError(
-                        f"{path}: {names.count(name)} columns called {name!r}; the file has {_shown(names)}"
-                    )
             if not 0 < file.metadata.num_rows <= MAX_ROWS:
                 raise DataError(f"{path}: {file.metadata.num_rows:,} rows; expected 1 to {MAX_ROWS:,}")
             batches, rows = [], 0

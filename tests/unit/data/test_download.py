@@ -64,7 +64,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
             start = int(wanted.removeprefix("bytes=").rstrip("-"))
         if start >= len(served.body):
             return self.answer(416)
-        body = served.body[start:]
         self.send_body(served, start)
 
     def send_body(self, served, start):
