@@ -108,7 +108,7 @@ def fetch(entry: Entry, directory: Path | str, mirror: str | None = None, progre
             sources = _sources(entry, mirror)
             found = _already_there(path, sources[0])
             if found is None:
-                found = _fetch_first(entry, path, sources, progress)
+                found = _fetch_first(entry, path, sources, mirror, progress)
                 write_json(source_path(path), {**asdict(found), "path": path.name})
             return found
     except OSError as error:
@@ -122,8 +122,8 @@ def source_path(path: Path | str) -> Path:
     return Path(f"{path}.source.json")
 
 
-def _fetch_first(entry: Entry, path: Path, sources: list[_Source], progress: bool) -> Fetched:
-    failures = []
+def _fetch_first(entry: Entry, path: Path, sources: list[_Source], mirror: str | None, progress: bool) -> Fetched:
+    failures = [f"{mirror}: SHA256SUMS does not list it"] if mirror and sources[0].origin != "mirror" else []
     for source in sources:
         try:
             sha256 = _get(source, path, progress)
@@ -376,7 +376,7 @@ def _start(response: requests.Response, headers: dict[str, str], held: int) -> i
 def _total(response: requests.Response, start: int) -> int | None:
     """The size of the whole file as the server tells it; None if it does not."""
     length = response.headers.get("Content-Length", "")
-    return start + int(length) if length.isdigit() else None
+    return start + int(length) if length.isdecimal() else None
 
 
 def _validator(response: requests.Response) -> str:
@@ -448,7 +448,7 @@ def _judge(response: requests.Response) -> None:
 
 
 def _retry_after(value: str) -> float | None:
-    if value.isdigit():
+    if value.isdecimal():
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())

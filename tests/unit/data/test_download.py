@@ -398,6 +398,8 @@ def test_mirror_without_the_listed_file(entry, tmp_path, mirror):
 def test_file_that_the_mirror_does_not_list_comes_from_the_official_address(entry, tmp_path, mirror):
     address = mirror({"SHA256SUMS": f"{SHA256}  another.gz\n".encode()})
     assert fetch(entry, tmp_path / "raw", mirror=address).origin == "official"
+    with pytest.raises(DownloadError, match="SHA256SUMS does not list it"):
+        fetch(replace(entry, url=f"{entry.url}.gone"), tmp_path / "other", mirror=address)
 
 
 @pytest.mark.parametrize(
