@@ -26,7 +26,8 @@ class SparseMatrix:
 
     def __matmul__(self, dense: Tensor) -> Tensor:
         """Product with [columns, d] -> [rows, d], without gradient. `embedding_bag` is the fastest one measured on a
-        CPU (see benchmarks/), and runs on a GPU too."""
+        CPU (see benchmarks/), and runs on a GPU too.
+        """
         return torch.nn.functional.embedding_bag(
             self.columns,
             dense,

@@ -6,7 +6,7 @@ are logged and plotted by name. Ranking needs a state a query and a vector an it
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -117,13 +117,14 @@ class Phase:
         weights: weight of each loss term; a term that is absent or has weight 0 is not computed.
         streams: what a step draws. The first leads: an epoch is one pass over it, and the others are
             spread over the same number of steps, one pass each.
+        max_length: how much of a history a step reads.
     """
 
     name: str
     epochs: int
     weights: Mapping[str, float]
     streams: tuple[StreamName, ...]
-    prefix_length: int | None = field(default=None)
+    max_length: int | None = None
 
     def wants(self, term: str) -> bool:
         return self.weights.get(term, 0.0) != 0.0

@@ -50,7 +50,7 @@ class Create(Recommender):
         streams = ("sequences", "edges") if c.global_weight else ("sequences",)
         return (
             Phase("warmup", c.warmup_epochs, {"global": 1.0}, ("edges",)),
-            Phase("joint", c.training.epochs, weights, streams),
+            Phase("joint", c.training.epochs, weights, streams, self.sequence.max_length),
         )
 
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:

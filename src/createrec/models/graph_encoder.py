@@ -39,5 +39,6 @@ class GraphEncoder(nn.Module):
 
     def global_loss(self, edges: EdgeBatch, vectors: GraphVectors, item_table: Tensor) -> Tensor:
         """L_global over a batch of edges, a scalar: a mean over the edges, so that its weight means the same on every
-        dataset and for every batch size."""
+        dataset and for every batch size.
+        """
         raise NotImplementedError

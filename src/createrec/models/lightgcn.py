@@ -10,7 +10,7 @@ negatives and adds norms that are not squared; this is the standard sampled loss
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from createrec.config import LightGCNEncoderConfig
 from createrec.data.graph import SparseMatrix, bipartite_adjacency, draw_non_neighbours

@@ -36,7 +36,7 @@ class SequenceRecommender(Recommender):
         self.sequence = encoder_class(config, config.dimension, data.item_count, randomness)
 
     def phases(self) -> tuple[Phase, ...]:
-        return (Phase("train", self.config.training.epochs, {"local": 1.0}, ("sequences",)),)
+        return (Phase("train", self.config.training.epochs, {"local": 1.0}, ("sequences",), self.sequence.max_length),)
 
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         local = self.sequence.local_loss(self.data.sequences, batch.sequences, self.item_table, want_states=False)

@@ -1,0 +1,105 @@
+"""Checkpoints at epoch ends: one safetensors file with everything that decides the rest of the run."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from createrec.errors import CheckpointError
+from createrec.files import atomic_path
+from createrec.randomness import Randomness
+
+FORMAT = "1"
+
+
+@dataclass
+class Progress:
+    """Where a training stands.
+
+    Attributes:
+        epochs_done: epochs behind it.
+        history: one entry an epoch, as in a record.
+        best_epoch: epoch with the best validation NDCG@10 so far, if there is validation.
+        best_value: its NDCG@10.
+        seconds: training time so far, over all sessions.
+    """
+
+    epochs_done: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    best_epoch: int | None = None
+    best_value: float | None = None
+    seconds: float = 0.0
+
+
+def save(
+    path: Path,
+    fingerprint: str,
+    progress: Progress,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    randomness: Randomness,
+    best: dict[str, Tensor] | None,
+) -> None:
+    """Writes a checkpoint; a reader sees the old one or the new one, never a part."""
+    tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+    tensors |= {f"random/{purpose}": state for purpose, state in randomness.state().items()}
+    tensors |= {f"best/{name}": tensor for name, tensor in (best or {}).items()}
+    for name, parameter in model.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer/{name}/{key}"] = value
+    metadata = {"format": FORMAT, "fingerprint": fingerprint, "progress": json.dumps(asdict(progress))}
+    with atomic_path(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=metadata)
+
+
+def load(
+    path: Path, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer, randomness: Randomness
+) -> tuple[Progress, dict[str, Tensor] | None]:
+    """Restores a checkpoint in place.
+
+    Returns:
+        The progress, and the best epoch's model state if there is one.
+
+    Raises:
+        CheckpointError: the file is damaged, or was written by another run (other settings, data, code or format).
+    """
+    advice = f"delete {path} to start this run afresh"
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: damaged checkpoint ({error}); {advice}") from None
+    if metadata.get("format") != FORMAT:
+        found = metadata.get("format", "none")
+        raise CheckpointError(f"{path}: checkpoint format {found}, this version reads {FORMAT}; {advice}")
+    if metadata.get("fingerprint") != fingerprint:
+        raise CheckpointError(f"{path}: the checkpoint is another run's (other settings, data or code); {advice}")
+    groups: dict[str, dict[str, Tensor]] = {"model": {}, "random": {}, "best": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        group, _, rest = name.partition("/")
+        groups[group][rest] = tensor
+    try:
+        model.load_state_dict(groups["model"])
+        for name, parameter in model.named_parameters():
+            states = {
+                key.rpartition("/")[2]: value
+                for key, value in groups["optimizer"].items()
+                if key.rpartition("/")[0] == name
+            }
+            if states:
+                step_on_device = optimizer.param_groups[0].get("capturable") or optimizer.param_groups[0].get("fused")
+                optimizer.state[parameter] = {
+                    key: value.to(parameter.device) if key != "step" or step_on_device else value
+                    for key, value in states.items()
+                }
+        progress = Progress(**json.loads(metadata["progress"]))
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: the checkpoint does not fit the model ({error}); {advice}") from None
+    randomness.load_state(groups["random"])
+    return progress, groups["best"] or None
