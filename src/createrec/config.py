@@ -358,6 +358,12 @@ Model = Annotated[
 ]
 
 
+class ModelSettings(Strict):
+    """One model's settings on their own, told apart by `kind`."""
+
+    model: Model
+
+
 # --- data, split, evaluation --------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,46 @@
+"""`createrec COMMAND`: what the rules call, and a person too."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from createrec import __version__
+from createrec.errors import CreaterecError
+
+AREAS = ("data", "training", "evaluation", "paper")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line; each area registers its own commands."""
+    root = argparse.ArgumentParser(prog="createrec", description="CREATE (arXiv 2602.23471), reproduced")
+    root.add_argument("--version", action="version", version=f"createrec {__version__}")
+    commands = root.add_subparsers(metavar="COMMAND", required=True)
+    for area in AREAS:
+        importlib.import_module(f"createrec.{area}.commands").register(commands)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command; errors meant for people are one message and exit status 1."""
+    # Threads that spin while others hold the cores are ruinous; must be set before torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    options = parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except CreaterecError as error:
+        print(f"createrec: error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        print("createrec: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,74 @@
+"""What a trained run recommends, in the dataset's own ids (paper, Section 5.4: no folding-in is needed)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from createrec.data.interactions import Interactions
+from createrec.data.sequences import Sequences
+from createrec.data.split import Split
+from createrec.errors import ConfigError
+from createrec.evaluation.ranking import remove_seen_, top_items
+from createrec.files import read_json
+from createrec.models.base import QueryBatch
+from createrec.training.run import load_trained, run_of_slice
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The best items of one history, and the ids of the history that the catalogue does not know."""
+
+    items: list[str]
+    unknown: list[str]
+
+
+def recommend(
+    folder: Path, histories: Sequence[Sequence[str]], users: Sequence[str | None], k: int, device: torch.device
+) -> list[Recommendation]:
+    """The k best items for each history, oldest item first.
+
+    Ids outside the catalogue are left out and reported. An empty history (or one of unknown ids only) gets the
+    most popular training items. Models of users (LightGCN, UltraGCN, SVD) answer for a user of the training
+    data by name; for everyone else they, too, fall back on popularity.
+
+    Args:
+        folder: a run's folder, results/runs/DATASET/MODEL/VARIANT/seedN.
+        histories: item ids, oldest first.
+        users: user ids, None for somebody new.
+        k: length of each list.
+        device: where to score.
+
+    Raises:
+        ConfigError: the folder is no trained run, or its dataset is not at hand.
+    """
+    training = folder / "training.json"
+    if not training.exists():
+        raise ConfigError(
+            f"{folder}: not a trained run (no training.json); expected results/runs/DATASET/MODEL/VARIANT/seedN"
+        )
+    run = run_of_slice(read_json(training)["run"])
+    results = folder.resolve().parents[4]
+    interactions = Interactions.load(results / "data" / run.dataset / "interactions.parquet")
+    split = Split.load(results / "splits" / run.dataset / run.setup / "split.safetensors")
+    model = load_trained(folder / "model.safetensors", run, split, device)
+    item_index = {name: index for index, name in enumerate(interactions.item_ids)}
+    user_index = {name: index for index, name in enumerate(interactions.user_ids)}
+    known = [[item_index[name] for name in history if name in item_index] for history in histories]
+    trained = model.data.sequences.lengths.cpu().numpy() > 0
+    indices = [user_index.get(user, -1) if user is not None else -1 for user in users]
+    indices = [index if index >= 0 and trained[index] else -1 for index in indices]
+    offsets = np.concatenate([[0], np.cumsum([len(history) for history in known])])
+    values = np.array([item for history in known for item in history], dtype=np.int64)
+    batch = QueryBatch(torch.tensor(indices, device=device), Sequences.from_numpy(values, offsets, device))
+    with torch.no_grad():
+        scores = model.scores(batch, model.item_vectors()).clone()
+    if run.evaluation["remove_seen"]:
+        remove_seen_(scores, batch.histories)
+    best = top_items(scores, k).cpu().numpy()
+    return [
+        Recommendation([str(interactions.item_ids[item]) for item in row], [n for n in history if n not in item_index])
+        for row, history in zip(best, histories, strict=True)
+    ]

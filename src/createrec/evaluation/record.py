@@ -1,0 +1,92 @@
+"""A run's record: everything a table, a figure or a doubt may ask of it later."""
+
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import torch
+
+from createrec.config import EvaluationConfig
+from createrec.data.split import Queries, Split
+from createrec.evaluation.metrics import metrics
+from createrec.evaluation.ranking import Ranking, rank
+from createrec.files import atomic_path, write_json
+from createrec.models.base import Recommender
+from createrec.plan import Run
+
+FORMAT = 1
+
+# The protocol's open switches, each printed beside the default (docs/protocol.md); one trained model serves all.
+SWITCHES: tuple[Mapping[str, Any], ...] = (
+    {"target": "first"},
+    {"target": "random"},
+    {"history_strict": True},
+    {"drop_cold_items": True},
+    {"history_strict": True, "drop_cold_items": True},
+    {"remove_seen": None},  # the other setting than the run's own
+)
+
+
+def _sensitivity(evaluation: EvaluationConfig) -> Iterator[tuple[str, EvaluationConfig]]:
+    for switch in SWITCHES:
+        changed = {key: not evaluation.remove_seen if key == "remove_seen" else value for key, value in switch.items()}
+        changed = {key: value for key, value in changed.items() if getattr(evaluation, key) != value}
+        if changed:
+            name = ",".join(f"{key}={str(value).lower()}" for key, value in changed.items())
+            yield name, evaluation.model_copy(update=changed)
+
+
+def measure(
+    model: Recommender, split: Split, fold: str, evaluation: EvaluationConfig
+) -> tuple[dict[str, float], Queries, Ranking]:
+    """Ranks a fold's queries under some switches."""
+    queries = split.queries(fold, evaluation)
+    ranking = rank(model, queries, remove_seen=evaluation.remove_seen, k=max(evaluation.cutoffs))
+    return metrics(ranking.ranks, ranking.top, split.item_count, evaluation.cutoffs), queries, ranking
+
+
+def evaluate_run(
+    run: Run, split: Split, statistics: Mapping[str, Any], model: Recommender, training: Mapping[str, Any]
+) -> tuple[dict[str, Any], pa.Table]:
+    """The run's record, and its ranks a user (columns user, target, rank)."""
+    evaluation = EvaluationConfig(**run.evaluation)
+    started = time.perf_counter()
+    values, queries, ranking = measure(model, split, run.fold, evaluation)
+    seconds = time.perf_counter() - started
+    sensitivity: dict[str, dict[str, float]] = {}
+    if run.fold == "test" and run.setup == "temporal":
+        sensitivity = {name: measure(model, split, run.fold, other)[0] for name, other in _sensitivity(evaluation)}
+    record = {
+        "format": FORMAT,
+        **{key: value for key, value in run.slice().items() if key not in ("settings", "evaluation")},
+        "label": statistics["label"],
+        "data": dict(statistics),
+        "settings": dict(run.settings),
+        "evaluation": dict(run.evaluation),
+        "metrics": values,
+        "sensitivity": sensitivity,
+        "history": training["history"],
+        "best_epoch": training["best_epoch"],
+        "parameters": training["parameters"],
+        "device": training["device"],
+        "libraries": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "code_version": training["code_version"],
+        "seconds": {"train": training["seconds"], "evaluate": seconds},
+        "peak_memory_bytes": training["peak_memory_bytes"],
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    columns = {"user": queries.user, "target": queries.target, "rank": ranking.ranks}
+    return record, pa.table({name: column.astype(np.int32) for name, column in columns.items()})
+
+
+def write_record(record: Mapping[str, Any], ranks: pa.Table, record_path: Path, ranks_path: Path) -> None:
+    """Writes ranks.parquet, then record.json: a record is there only if its ranks are."""
+    with atomic_path(ranks_path) as temporary:
+        pq.write_table(ranks, temporary, compression="zstd")
+    write_json(record_path, record)

@@ -1,0 +1,42 @@
+"""Command-line options that several commands share, and how their values are read."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from createrec.config import ProjectConfig, load
+from createrec.errors import ConfigError
+
+RESULTS = Path("results")
+
+
+def add_config(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--config", nargs="+", type=Path, default=[Path("config.yaml")], help="config.yaml and its overlays, in order"
+    )
+
+
+def add_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--device", default="auto", help="auto (the freest visible card, else the CPU), cpu, cuda, cuda:N"
+    )
+
+
+def config_of(options: argparse.Namespace) -> ProjectConfig:
+    return load(options.config)
+
+
+def json_option(text: str, option: str) -> Any:
+    """Parses an option's JSON value.
+
+    Raises:
+        ConfigError: it is not a JSON object.
+    """
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{option}: not JSON ({error}); given: {text[:200]}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{option}: expected a JSON object, given: {text[:200]}")
+    return value

@@ -1,0 +1,142 @@
+"""Commands about training: train, run, models, schema, doctor."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from createrec.config import load, schema
+from createrec.errors import ConfigError, DataError
+from createrec.files import read_json, write_json
+from createrec.options import RESULTS, add_config, add_device, config_of, json_option
+
+SCHEMA = Path("workflow/schemas/config.schema.json")
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser("train", help="train one run of the plan")
+    command.add_argument("--settings", required=True, help="JSON: the run's slice of the plan")
+    command.add_argument("--split", type=Path, required=True, metavar="SAFETENSORS")
+    command.add_argument("--statistics", type=Path, required=True, metavar="JSON")
+    command.add_argument("--model", type=Path, required=True, metavar="SAFETENSORS")
+    command.add_argument("--history", type=Path, required=True, metavar="JSON")
+    command.add_argument("--checkpoint-seconds", type=float, default=60.0, help="at most this much training is lost")
+    add_device(command)
+    command.set_defaults(run=run_train)
+
+    command = commands.add_parser("run", help="train and evaluate one model, with everything it needs")
+    command.add_argument("dataset")
+    command.add_argument("model")
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--variant", default="table2", help="name of the result's folder")
+    command.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings, for instance dropout=0.2")
+    command.add_argument("--fold", choices=("test", "validation"), default="test")
+    command.add_argument("--setup", choices=("temporal", "leave-one-out"), default="temporal")
+    command.add_argument("--results", type=Path, default=RESULTS, help="folder of data, splits and runs")
+    add_config(command)
+    add_device(command)
+    command.set_defaults(run=run_run)
+
+    command = commands.add_parser("models", help="list the models, one name a line")
+    add_config(command)
+    command.set_defaults(run=lambda options: print("\n".join(config_of(options).models)))
+
+    command = commands.add_parser("schema", help="write the JSON schema of config.yaml")
+    command.add_argument("--output", type=Path, default=SCHEMA)
+    command.set_defaults(run=lambda options: write_json(options.output, schema()))
+
+
+class Reporter:
+    """A bar for a person at a terminal, a line an epoch for a log."""
+
+    def __init__(self, name: str, epochs: int) -> None:
+        self.name = name
+        self.bar = tqdm(total=epochs, unit="epoch", desc=name, disable=not sys.stderr.isatty())
+
+    def __call__(self, entry: dict[str, Any]) -> None:
+        parts = [f"{name} {value:.4f}" for name, value in entry["losses"].items()]
+        if entry["validation"]:
+            parts.append(f"validation ndcg@10 {entry['validation']['ndcg@10']:.4f}")
+        if self.bar.disable:
+            print(
+                f"{self.name} epoch {entry['epoch']} {entry['phase']}: {', '.join(parts)}; {entry['seconds']:.1f} s",
+                flush=True,
+            )
+        else:
+            self.bar.set_postfix_str(", ".join(parts))
+            self.bar.update(entry["epoch"] + 1 - self.bar.n)
+
+
+def _epochs(settings: dict[str, Any]) -> int:
+    return settings.get("training", {}).get("epochs", 0) + settings.get("warmup_epochs", 0)
+
+
+def run_train(options: argparse.Namespace) -> None:
+    from createrec.data.split import Split
+    from createrec.training.device import choose_device
+    from createrec.training.run import run_of_slice, save_trained, train_run
+
+    run = run_of_slice(json_option(options.settings, "--settings"))
+    split, statistics = Split.load(options.split), read_json(options.statistics)
+    if statistics.get("dataset") != run.dataset or statistics.get("split_hash") != split.hash:
+        raise DataError(f"{options.statistics}: does not belong to {options.split} of {run.dataset}; split again")
+    model, facts = train_run(
+        run,
+        split,
+        choose_device(options.device),
+        checkpoint_folder=options.model.parent,
+        checkpoint_seconds=options.checkpoint_seconds,
+        report=Reporter(run.folder, _epochs(run.settings)),
+    )
+    save_trained(model, facts, options.model, options.history)
+
+
+def _overrides(pairs: list[str]) -> dict[str, Any]:
+    """Nested settings of `a.b=value` pairs; values are JSON, or else text."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, text = pair.partition("=")
+        if not sign or not key:
+            raise ConfigError(f"--set {pair}: expected KEY=VALUE, for instance training.epochs=20")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        inner = settings
+        *parents, leaf = key.split(".")
+        for parent in parents:
+            inner = inner.setdefault(parent, {})
+        inner[leaf] = value
+    return settings
+
+
+def run_run(options: argparse.Namespace) -> None:
+    from createrec.data.commands import split_dataset
+    from createrec.evaluation.record import evaluate_run, write_record
+    from createrec.plan import make_run
+    from createrec.training.device import choose_device
+    from createrec.training.run import save_trained, train_run
+
+    run = make_run(
+        load(options.config),
+        options.dataset,
+        options.model,
+        options.variant,
+        options.seed,
+        setup=options.setup,
+        fold=options.fold,
+        overrides=_overrides(options.set),
+    )
+    split, statistics = split_dataset(config_of(options), run.dataset, run.setup, options.results)
+    folder = options.results / "runs" / run.folder
+    device = choose_device(options.device)
+    report = Reporter(run.folder, _epochs(run.settings))
+    model, facts = train_run(run, split, device, checkpoint_folder=folder, report=report)
+    save_trained(model, facts, folder / "model.safetensors", folder / "training.json")
+    record, ranking = evaluate_run(run, split, statistics, model, facts)
+    write_record(record, ranking, folder / "record.json", folder / "ranks.parquet")
+    for name, value in record["metrics"].items():
+        print(f"{name:<12} {100 * value:.2f} %")

@@ -1,0 +1,150 @@
+"""One run from its slice of the plan to a trained model: data to the device, model, training, files."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from createrec.config import EvaluationConfig, ModelConfig, ModelSettings, TrainingConfig, validate
+from createrec.data.sequences import Sequences
+from createrec.data.split import Split
+from createrec.errors import CheckpointError, ConfigError, DataError
+from createrec.evaluation.metrics import ndcg_at_k, recall_at_k
+from createrec.evaluation.ranking import rank
+from createrec.files import atomic_path, write_json
+from createrec.models.base import Recommender, TrainingData
+from createrec.models.registry import build_model
+from createrec.plan import Run
+from createrec.randomness import Randomness
+from createrec.training.checkpoint import Progress
+from createrec.training.device import describe, peak_memory
+from createrec.training.trainer import CheckpointPlan, train
+from createrec.version import code_version
+
+FORMAT = 1
+CHECKPOINT = "checkpoint.safetensors"
+
+
+def run_of_slice(values: Mapping[str, Any]) -> Run:
+    """The run that `Run.slice` wrote.
+
+    Raises:
+        ConfigError: keys are missing or unknown.
+    """
+    try:
+        return Run(**values)
+    except TypeError as error:
+        raise ConfigError(f"--settings: not the slice of a run ({error})") from None
+
+
+def training_data(split: Split, fold: str, device: torch.device) -> TrainingData:
+    """The rows that a fold may learn from, on the device; no later row leaves the split."""
+    rows = split.training_rows(fold)
+    offsets = np.concatenate([[0], np.cumsum(split.lengths(fold)[0])])
+    sequences = Sequences.from_numpy(split.items[rows], offsets, device)
+    return TrainingData(sequences, torch.from_numpy(split.times[rows]).to(device), split.item_count)
+
+
+def model_settings(run: Run) -> ModelConfig:
+    """The run's typed model settings."""
+    return validate({"model": run.settings}, f"settings of {run.folder}", ModelSettings).model
+
+
+def build_run(run: Run, split: Split, device: torch.device) -> tuple[Recommender, Randomness]:
+    """The run's untrained model over its training data, and its randomness."""
+    randomness = Randomness(run.seed, device)
+    return build_model(model_settings(run), training_data(split, run.fold, device), randomness), randomness
+
+
+def validation(model: Recommender, split: Split, run: Run) -> Callable[[], dict[str, float]]:
+    """A function that ranks the validation queries; test rows are not even read."""
+    evaluation = EvaluationConfig(**run.evaluation)
+    queries = split.queries("validation", evaluation)
+    if not len(queries):
+        raise DataError(f"{run.dataset}: no validation query; lower setups.temporal.validation_quantile")
+
+    def measure() -> dict[str, float]:
+        ranks = rank(model, queries, remove_seen=evaluation.remove_seen, k=0).ranks
+        return {
+            "ndcg@10": ndcg_at_k(ranks, 10),
+            "recall@10": recall_at_k(ranks, 10),
+            "recall@100": recall_at_k(ranks, 100),
+        }
+
+    return measure
+
+
+def train_run(
+    run: Run,
+    split: Split,
+    device: torch.device,
+    *,
+    checkpoint_folder: Path | None = None,
+    checkpoint_seconds: float = 60.0,
+    report: Callable[[dict], None] = lambda entry: None,
+) -> tuple[Recommender, dict[str, Any]]:
+    """Trains a run; a validation run stops early on its own fold, a test run trains its epochs to the end.
+
+    Returns:
+        The trained model and what training.json holds.
+    """
+    model, randomness = build_run(run, split, device)
+    settings = model_settings(run)
+    checkpoint = None
+    if checkpoint_folder is not None:
+        fingerprint = hashlib.sha256(f"{run.key}{run.variant}{split.hash}".encode()).hexdigest()
+        checkpoint = CheckpointPlan(checkpoint_folder / CHECKPOINT, fingerprint, checkpoint_seconds)
+    progress: Progress = train(
+        model,
+        getattr(settings, "training", TrainingConfig()),
+        randomness,
+        validate=validation(model, split, run) if run.fold == "validation" else None,
+        checkpoint=checkpoint,
+        report=report,
+    )
+    facts = {
+        "format": FORMAT,
+        "run": run.slice(),
+        "split_hash": split.hash,
+        **asdict(progress),
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "device": describe(device),
+        "peak_memory_bytes": peak_memory(device),
+        "code_version": code_version(),
+    }
+    return model, facts
+
+
+def save_trained(model: Recommender, facts: Mapping[str, Any], model_path: Path, history_path: Path) -> None:
+    """Writes model.safetensors and training.json, and removes the checkpoint that led there."""
+    with atomic_path(model_path) as temporary:
+        tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
+        save_file(tensors, temporary, metadata={"split_hash": facts["split_hash"]})
+    write_json(history_path, facts)
+    (model_path.parent / CHECKPOINT).unlink(missing_ok=True)
+
+
+def load_trained(path: Path, run: Run, split: Split, device: torch.device) -> Recommender:
+    """A trained model, ready to rank.
+
+    Raises:
+        CheckpointError: the file is damaged, or was trained with other settings or on other data.
+    """
+    model, _ = build_run(run, split, device)
+    try:
+        with safe_open(path, "pt") as file:
+            trained_on = (file.metadata() or {}).get("split_hash")
+        if trained_on != split.hash:
+            raise CheckpointError(f"{path}: was trained on another split; train the run again")
+        model.load_state_dict(load_file(path, device=str(device)))
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: does not hold the model of {run.folder} ({error}); train the run again"
+        ) from None
+    return model.eval()
