@@ -11,7 +11,7 @@ DOCKER ?= docker
 
 BIN := .venv/bin
 # Everything in a lock is pinned with its hash and complete, so nothing is left to resolve.
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --no-deps
 TORCH_CPU := --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu --requirement envs/torch-cpu.lock
 SNAKEMAKE := $(BIN)/snakemake
 
@@ -35,7 +35,7 @@ else
 	@$(PIP) --requirement envs/torch-cuda.lock
 endif
 	@$(PIP) --requirement envs/requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/installed-dev: .venv/installed envs/requirements-dev.lock

@@ -12,6 +12,7 @@ from pathlib import Path
 from createrec.config import validate
 from createrec.data import registry
 from createrec.errors import CreaterecError
+from createrec.files import write_json
 from createrec.plan import make_run, plan, runs
 from snakemake.exceptions import WorkflowError
 
@@ -51,6 +52,12 @@ def checked(settings):
 PROJECT, PLAN, RUNS = checked(config)
 
 
+# The configuration with all its overlays, for commands that look up the whole plan, and as a record of what was run.
+# Not the output of a rule, because what such a command depends on is its slice in `params`, not the whole file.
+onstart:
+    write_json("results/config.json", config)
+
+
 wildcard_constraints:
     dataset="|".join(PROJECT.datasets),
     model="|".join(PROJECT.models),
@@ -77,22 +84,22 @@ RULE_SOURCES = {
     "comparison": ["paper/comparison.py", "paper/reported_values.csv"],
 }
 
-# Every `kind` that the settings of a run can name.
+# Every `kind` that the settings of a run can name. models/single.py makes a model of one encoder.
 KIND_SOURCES = {
-    "random": "models/random.py",
-    "poprnd": "models/popularity.py",
-    "svd": "models/svd.py",
-    "sasrec": "models/sasrec.py",
-    "bert4rec": "models/bert4rec.py",
-    "lightgcn": "models/lightgcn.py",
-    "ultragcn": "models/ultragcn.py",
-    "create": "models/create.py",
-    "mrgsrec": "models/mrgsrec.py",
-    "gsau": "models/gsau.py",
-    "selfgnn": "models/selfgnn.py",
-    "loom": "models/loom.py",
-    "contrastive": "losses/contrastive.py",
-    "barlow": "losses/barlow_twins.py",
+    "random": ["models/random.py"],
+    "poprnd": ["models/popularity.py"],
+    "svd": ["models/svd.py"],
+    "sasrec": ["models/sasrec.py", "models/single.py"],
+    "bert4rec": ["models/bert4rec.py", "models/single.py"],
+    "lightgcn": ["models/lightgcn.py", "models/single.py"],
+    "ultragcn": ["models/ultragcn.py", "models/single.py"],
+    "create": ["models/create.py"],
+    "mrgsrec": ["models/mrgsrec.py"],
+    "gsau": ["models/gsau.py"],
+    "selfgnn": ["models/selfgnn.py"],
+    "loom": ["models/loom.py"],
+    "contrastive": ["losses/contrastive.py"],
+    "barlow": ["losses/barlow_twins.py"],
 }
 
 # What these decide arrives in `params` (configuration, plan, registry rows), or changes no number (messages, names
@@ -157,9 +164,12 @@ def kinds(settings):
 
 
 def model_sources(settings):
-    """The files of one model. A composed model depends on the parts its settings name, not on all it could hold."""
-    parts = {KIND_SOURCES[kind] for kind in kinds(settings) if kind in KIND_SOURCES}
-    return set().union(*(sources([part], ends=KIND_SOURCES.values()) for part in parts))
+    """The files of one model. CREATE imports all it can hold; it depends on the parts its settings name."""
+    files = set()
+    for kind in kinds(settings):
+        ends = set().union(*KIND_SOURCES.values()) if kind == "create" else ()
+        files |= sources(KIND_SOURCES.get(kind, []), ends)
+    return files
 
 
 def train_code(wildcards):
@@ -184,10 +194,6 @@ def tune_code(wildcards):
 
 def as_json(value):
     return json.dumps(value, sort_keys=True)
-
-
-def effective_config(wildcards):
-    return as_json(config)
 
 
 def prepare_settings(wildcards):

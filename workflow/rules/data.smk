@@ -1,21 +1,6 @@
 # From a download, or anyone's own table, to the split (paper, Sections 4.1 and 4.2).
 
 
-# The configuration with all its overlays, for commands that need the whole plan and as a record of what was run.
-rule project_config:
-    output:
-        "results/config.json",
-    log:
-        "logs/project_config.log",
-    localrule: True
-    params:
-        config=effective_config,
-    message:
-        "Writing the configuration in force"
-    shell:
-        "printf '%s\\n' {params.config:q} > {output:q} 2> {log:q}"
-
-
 rule prepare:
     input:
         own=own_file,

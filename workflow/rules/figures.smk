@@ -5,7 +5,6 @@
 rule figure2:
     input:
         records=records_of("figure2"),
-        config=ancient("results/config.json"),
         code=code_of("figure"),
     output:
         pdf="paper_figures/figure2.pdf",
@@ -27,7 +26,7 @@ rule figure2:
         "Drawing Figure {params.number}"
     shell:
         """
-        createrec figure {params.number} --config {input.config:q} --records results/runs \
+        createrec figure {params.number} --config results/config.json --records results/runs \
             --output-stem {params.stem:q} 2>&1 | tee {log:q}
         """
 
@@ -35,7 +34,6 @@ rule figure2:
 use rule figure2 as figure3 with:
     input:
         records=records_of("ablation_graph_size"),
-        config=ancient("results/config.json"),
         code=code_of("figure"),
     output:
         pdf="paper_figures/figure3.pdf",
@@ -57,7 +55,6 @@ use rule figure2 as figure3 with:
 use rule figure2 as figure4 with:
     input:
         records=records_of("ablation_warmup"),
-        config=ancient("results/config.json"),
         code=code_of("figure"),
     output:
         pdf="paper_figures/figure4.pdf",
@@ -79,7 +76,6 @@ use rule figure2 as figure4 with:
 use rule figure2 as figure5 with:
     input:
         records=records_of("ablation_barlow_weight"),
-        config=ancient("results/config.json"),
         code=code_of("figure"),
     output:
         pdf="paper_figures/figure5.pdf",

@@ -7,7 +7,6 @@ rule published_tables:
         records=published("runs/**/record.json"),
         summaries=published("data/*/dataset.json"),
         statistics=published("splits/*/*/split.json"),
-        config=ancient("results/config.json"),
         code=code_of("table"),
     output:
         collect(
@@ -25,7 +24,7 @@ rule published_tables:
     shell:
         """
         for number in 1 2 3 4 5; do
-            createrec table $number --config {input.config:q} --records {params.folder:q}/runs \
+            createrec table $number --config results/config.json --records {params.folder:q}/runs \
                 --data {params.folder:q}/data --splits {params.folder:q}/splits \
                 --output-stem results/published/tables/table$number
         done 2>&1 | tee {log:q}
@@ -36,7 +35,6 @@ rule published_tables:
 rule published_figures:
     input:
         records=published("runs/**/record.json"),
-        config=ancient("results/config.json"),
         code=code_of("figure"),
     output:
         collect(
@@ -54,7 +52,7 @@ rule published_figures:
     shell:
         """
         for number in 2 3 4 5; do
-            createrec figure $number --config {input.config:q} --records {params.folder:q}/runs \
+            createrec figure $number --config results/config.json --records {params.folder:q}/runs \
                 --output-stem paper_figures/figure$number
         done 2>&1 | tee {log:q}
         """
@@ -71,7 +69,6 @@ rule published_comparison:
         records=published("runs/**/record.json"),
         ranks=published("runs/**/ranks.parquet"),
         summaries=published("data/*/dataset.json"),
-        config=ancient("results/config.json"),
         code=code_of("comparison"),
     output:
         collect(
@@ -88,6 +85,6 @@ rule published_comparison:
         "Comparing the published records with the paper"
     shell:
         """
-        createrec comparison --config {input.config:q} --records {params.folder:q}/runs \
+        createrec comparison --config results/config.json --records {params.folder:q}/runs \
             --data {params.folder:q}/data --output-folder results/published/comparison 2>&1 | tee {log:q}
         """

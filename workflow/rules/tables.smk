@@ -6,7 +6,6 @@ rule table1:
     input:
         summaries=summaries_of(PROJECT.table1),
         statistics=statistics_files(PROJECT.table1),
-        config=ancient("results/config.json"),
         code=code_of("table"),
     output:
         csv=report(
@@ -28,7 +27,7 @@ rule table1:
         "Rendering Table {params.number}"
     shell:
         """
-        createrec table {params.number} --config {input.config:q} --records results/runs \
+        createrec table {params.number} --config results/config.json --records results/runs \
             --data results/data --splits results/splits --output-stem {params.stem:q} 2>&1 | tee {log:q}
         """
 
@@ -37,7 +36,6 @@ use rule table1 as table2 with:
     input:
         summaries=summaries_of(PROJECT.table2.datasets),
         records=records_of("table2"),
-        config=ancient("results/config.json"),
         code=code_of("table"),
     output:
         csv=report(
@@ -60,7 +58,6 @@ use rule table1 as table3 with:
     input:
         summaries=summaries_of(PROJECT.table3.datasets),
         records=records_of("table3"),
-        config=ancient("results/config.json"),
         code=code_of("table"),
     output:
         csv=report(
@@ -83,7 +80,6 @@ use rule table1 as table4 with:
     input:
         summaries=summaries_of(PROJECT.ablations.alignment.datasets),
         records=records_of("ablation_alignment"),
-        config=ancient("results/config.json"),
         code=code_of("table"),
     output:
         csv=report(
@@ -106,7 +102,6 @@ use rule table1 as table5 with:
     input:
         summaries=summaries_of(PROJECT.ablations.backbone.datasets),
         records=records_of("ablation_backbone"),
-        config=ancient("results/config.json"),
         code=code_of("table"),
     output:
         csv=report(
@@ -131,7 +126,6 @@ rule comparison:
         summaries=summaries_of(dict.fromkeys(run.dataset for run in RUNS.values())),
         records=run_files(RUNS, "record.json"),
         ranks=run_files(RUNS, "ranks.parquet"),
-        config=ancient("results/config.json"),
         code=code_of("comparison"),
     output:
         comparison=report(
@@ -162,6 +156,6 @@ rule comparison:
         "Comparing with the paper"
     shell:
         """
-        createrec comparison --config {input.config:q} --records results/runs --data results/data \
+        createrec comparison --config results/config.json --records results/runs --data results/data \
             --output-folder {params.folder:q} 2>&1 | tee {log:q}
         """

@@ -1,0 +1,47 @@
+"""Snakemake as a person starts it: a process of its own, in a working directory of its own."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def snakemake() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs Snakemake on two cores: its arguments, the working directory, the project, more environment variables."""
+
+    def run(*arguments: str | Path, directory: Path, project: Path = ROOT, **environment: str):
+        command = [sys.executable, "-m", "snakemake", *map(str, arguments), "--snakefile", str(project / "Snakefile")]
+        command += ["--directory", str(directory), "--cores", "2"]
+        # A profile that the person at this machine chose for themselves is not what is tested.
+        inherited = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
+        return subprocess.run(
+            command, cwd=project, env=inherited | environment, capture_output=True, text=True, timeout=280
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def job_counts() -> Callable[[subprocess.CompletedProcess[str]], dict[str, int]]:
+    """Reads the table of jobs that a dry run prints last; empty where nothing is to be done."""
+
+    def read(dry_run: subprocess.CompletedProcess[str]) -> dict[str, int]:
+        assert dry_run.returncode == 0, dry_run.stderr + dry_run.stdout
+        *_, table = ["", *dry_run.stdout.split("Job stats:\n")[1:]]
+        counts = re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)
+        return {rule: int(count) for rule, count in counts if rule != "total"}
+
+    return read
+
+
+@pytest.fixture
+def plan(snakemake, job_counts, tmp_path: Path) -> Callable[..., dict[str, int]]:
+    """Plans targets in an empty folder; returns the jobs a rule."""
+    return lambda *arguments: job_counts(snakemake(*arguments, "-n", directory=tmp_path))

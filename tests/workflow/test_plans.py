@@ -1,0 +1,96 @@
+"""Every public target plans in an empty folder, with the jobs that config.yaml asks for."""
+
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+SWEEPS = CONFIG["ablations"]
+
+
+def size(part: dict, *axes: str) -> int:
+    """The number of combinations of some lists of the configuration."""
+    return math.prod(len(part[axis]) for axis in ("datasets", *axes, "seeds"))
+
+
+def trained(runs: int, datasets: int, *renderers: str, splits: int | None = None) -> dict[str, int]:
+    """The jobs of a target that trains `runs` models on some datasets and renders what came out."""
+    jobs = {"prepare": datasets, "split": splits or datasets, "train": runs, "evaluate": runs}
+    return jobs | dict.fromkeys(renderers, 1)
+
+
+TABLE2 = size(CONFIG["table2"], "models")
+ALIGNMENT = len(SWEEPS["alignment"]["datasets"]) * len(SWEEPS["alignment"]["seeds"])
+ALIGNMENT *= 1 + len(SWEEPS["alignment"]["graphs"]) * len(SWEEPS["alignment"]["alignments"])  # 1: SASRec alone
+EXPECTED = {
+    "table1": {"prepare": 5, "split": 5, "table1": 1},
+    "table2": trained(TABLE2, 5, "table2"),
+    "table3": trained(size(CONFIG["table3"], "models"), 2, "table3"),
+    "table4": trained(ALIGNMENT, 2, "table4"),
+    "table5": trained(size(SWEEPS["backbone"], "sequences", "graphs"), 2, "table5"),
+    "figure2": trained(size(CONFIG["figure2"]), 2, "figure2"),
+    "figure3": trained(size(SWEEPS["graph_size"], "values"), 2, "figure3"),
+    "figure4": trained(size(SWEEPS["warmup"], "values"), 2, "figure4"),
+    "figure5": trained(size(SWEEPS["barlow_weight"], "values"), 2, "figure5"),
+    "published_tables": {"published_tables": 1},
+    "published_figures": {"published_figures": 1},
+    "published_comparison": {"published_comparison": 1},
+}
+ABLATIONS = {
+    "ablation_graph_size": "figure3",
+    "ablation_warmup": "figure4",
+    "ablation_barlow_weight": "figure5",
+    "ablation_alignment": "table4",
+    "ablation_backbone": "table5",
+}
+EXPECTED |= {name: EXPECTED[shown_by] | {name: 1} for name, shown_by in ABLATIONS.items()}
+
+
+@pytest.mark.parametrize("target", EXPECTED)
+def test_a_target_plans_its_jobs_and_no_other(plan, target: str) -> None:
+    assert plan(target) == EXPECTED[target]
+
+
+@pytest.mark.parametrize("target", ["all", "comparison", "metrics"])
+def test_the_whole_trains_shared_runs_once(plan, target: str) -> None:
+    counts = plan(target)
+    separately = sum(EXPECTED[part]["train"] for part in ("table2", "table3", "figure2", *ABLATIONS))
+    assert counts["train"] == counts["evaluate"] < separately
+    assert (counts["prepare"], counts["split"]) == (len(CONFIG["datasets"]), 7)  # Beauty is split in both setups
+
+
+def test_all_is_what_comes_without_a_target(plan) -> None:
+    counts = plan()
+    shown = {name for name in counts if name.startswith(("table", "figure"))}
+    assert shown == {f"table{n}" for n in range(1, 6)} | {f"figure{n}" for n in range(2, 6)}
+    assert counts["comparison"] == counts["metrics"] == 1
+
+
+@pytest.mark.parametrize("overlay", sorted(path.name for path in (ROOT / "config").glob("*.yaml")))
+def test_every_overlay_plans_everything(plan, overlay: str) -> None:
+    assert plan("all", "--configfile", ROOT / "config" / overlay)["all"] == 1
+
+
+def test_tune_plans_one_study_a_dataset_and_model(plan, tmp_path: Path) -> None:
+    overlay = tmp_path / "tuning.yaml"
+    overlay.write_text("tuning: {datasets: [amazon-beauty, ml-1m], models: [sasrec, create]}\n")
+    counts = plan("tune", "--configfile", overlay)
+    assert counts == {"prepare": 2, "split": 2, "study": 4, "tune": 1}
+
+
+def test_one_study_is_a_target_of_its_own(plan) -> None:
+    counts = plan("results/tuning/amazon-beauty/sasrec/best.yaml")
+    assert counts == {"prepare": 1, "split": 1, "study": 1}
+
+
+def test_one_run_is_a_target_of_its_own(plan) -> None:
+    counts = plan("results/runs/amazon-beauty/create/table2/seed0/record.json")
+    assert counts == {"prepare": 1, "split": 1, "train": 1, "evaluate": 1}
+
+
+@pytest.mark.parametrize("profile", ["default", "workstation", "slurm"])
+def test_every_profile_is_understood(plan, profile: str) -> None:
+    assert plan("table1", "--workflow-profile", profile) == EXPECTED["table1"]

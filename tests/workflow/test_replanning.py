@@ -1,0 +1,133 @@
+"""What changed is planned again, with what is made from it, and nothing else."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+NARROW = {
+    "table1": ["demo"],
+    "table2": {"datasets": ["demo"], "models": ["random", "svd", "sasrec", "bert4rec", "create"], "seeds": [0, 1]},
+    "table3": {"datasets": ["demo"], "models": ["sasrec"], "seeds": [0]},
+    "figure2": {"datasets": ["demo"], "seeds": [0]},
+    "ablations": {
+        "backbone": {"datasets": ["demo"], "sequences": ["bert4rec"], "graphs": ["ultragcn"], "seeds": [0]},
+    },
+}
+# Runs of NARROW's targets that contain SASRec: the model alone (two seeds in Table 2, one in Table 3), and CREATE
+# with a SASRec encoder (two seeds in Table 2, one in Figure 2). CREATE with BERT4Rec (Table 5) contains none.
+WITH_SASREC = 6
+TARGETS = ("table1", "table2", "table3", "table5", "figure2")
+
+
+class Project:
+    """A copy of the project, in a folder, with an overlay of its own."""
+
+    def __init__(self, folder: Path, snakemake: Callable, job_counts: Callable) -> None:
+        self.folder, self.snakemake, self.job_counts = folder, snakemake, job_counts
+        self.overlay = folder / "narrow.yaml"
+        self.settings = yaml.safe_load((ROOT / "config" / "demo.yaml").read_text()) | NARROW
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        options = ("--configfile", self.overlay)
+        return self.snakemake(*TARGETS, *arguments, *options, directory=self.folder, project=self.folder)
+
+    def configure(self, change: Callable[[dict], None] = lambda settings: None) -> None:
+        settings = json.loads(json.dumps(self.settings))
+        change(settings)
+        self.overlay.write_text(yaml.safe_dump(settings))
+
+    def edit(self, file: str) -> None:
+        with (self.folder / "src" / "createrec" / file).open("a") as source:
+            source.write("\n# An edit.\n")
+
+    def plan(self) -> dict[str, int]:
+        return self.job_counts(self.run("-n"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, snakemake, job_counts) -> Path:
+    """A project in which everything that TARGETS need is there and up to date."""
+    folder = tmp_path_factory.mktemp("finished")
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("workflow", "profiles", "src"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    project = Project(folder, snakemake, job_counts)
+    project.configure()
+    outputs = [folder / line.split("\t")[0] for line in project.run("--summary").stdout.splitlines()[1:]]
+    assert len(outputs) > len(TARGETS)
+    for output in outputs:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text("stands for a result\n")
+    touched = project.run("--touch", "--forceall")
+    assert touched.returncode == 0, touched.stderr
+    return folder
+
+
+@pytest.fixture
+def project(finished: Path, tmp_path: Path, snakemake, job_counts) -> Project:
+    """A copy of the finished project, dates included, to be changed by one test."""
+    folder = tmp_path / "project"
+    shutil.copytree(finished, folder)
+    return Project(folder, snakemake, job_counts)
+
+
+def test_nothing_is_planned_when_nothing_changed(project: Project) -> None:
+    assert project.plan() == {}
+    (project.folder / "src" / "createrec" / "models" / "sasrec.py").touch()  # a new date is no new content
+    assert project.plan() == {}
+
+
+def test_an_edit_of_sasrec_replans_the_runs_that_contain_it(project: Project) -> None:
+    project.edit("models/sasrec.py")
+    shown = {"table2": 1, "table3": 1, "figure2": 1}
+    assert project.plan() == {"train": WITH_SASREC, "evaluate": WITH_SASREC, **shown}
+
+
+def test_a_setting_of_sasrec_replans_the_runs_that_contain_it(project: Project) -> None:
+    project.configure(lambda settings: settings["models"]["sasrec"].update(dropout=0.1))
+    shown = {"table2": 1, "table3": 1, "figure2": 1}
+    assert project.plan() == {"train": WITH_SASREC, "evaluate": WITH_SASREC, **shown}
+
+
+def test_an_edit_of_bert4rec_leaves_sasrec_alone(project: Project) -> None:
+    project.edit("models/bert4rec.py")
+    assert project.plan() == {"train": 3, "evaluate": 3, "table2": 1, "table5": 1}
+
+
+def test_an_edit_of_a_loss_replans_the_runs_that_use_it(project: Project) -> None:
+    project.edit("losses/barlow_twins.py")
+    assert project.plan() == {"train": 4, "evaluate": 4, "table2": 1, "table5": 1, "figure2": 1}
+
+
+def test_an_edit_of_the_figures_draws_them_and_nothing_else(project: Project) -> None:
+    project.edit("paper/figures.py")
+    assert project.plan() == {"figure2": 1}
+
+
+def test_an_edit_of_the_split_replans_all_that_follows(project: Project) -> None:
+    project.edit("data/split.py")
+    plan = project.plan()
+    assert plan["split"] == 2 and plan["train"] == plan["evaluate"] == 13 and "prepare" not in plan
+
+
+def test_a_new_seed_adds_its_runs_and_trains_no_other(project: Project) -> None:
+    project.configure(lambda settings: settings["table2"].update(seeds=[0, 1, 2]))
+    assert project.plan() == {"train": 5, "evaluate": 5, "table2": 1}
+
+
+def test_one_seed_less_renders_the_table_anew_and_trains_nothing(project: Project) -> None:
+    project.configure(lambda settings: settings["table2"].update(seeds=[0]))
+    assert project.plan() == {"table2": 1}
+
+
+def test_an_edit_of_the_command_line_or_of_messages_replans_nothing(project: Project) -> None:
+    for file in ("errors.py", "config.py", "plan.py", "models/registry.py"):
+        project.edit(file)
+    assert project.plan() == {}
