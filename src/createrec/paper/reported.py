@@ -94,6 +94,11 @@ def reported_values() -> tuple[Reported, ...]:
     return tuple(found)
 
 
+def printed(value: float) -> str:
+    """A number of the paper as it prints it: two decimals, or as many as a tiny one needs."""
+    return f"{value:.2f}" if round(value, 2) == value else f"{value:g}"
+
+
 def reported_value(table: str, dataset: str, model: str, metric: str, labels: Mapping[str, str] | None = None) -> float:
     """One number of Tables 1-5, in %.
 

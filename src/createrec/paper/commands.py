@@ -1,0 +1,69 @@
+"""`createrec table`, `figure` and `comparison`: the paper's results from records."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from createrec.config import load
+
+if TYPE_CHECKING:
+    from createrec.paper.records import Results
+
+
+def _results(arguments: argparse.Namespace) -> "Results":
+    from createrec.paper.records import Results
+
+    return Results(load(arguments.config), arguments.records, arguments.data)
+
+
+def _table(arguments: argparse.Namespace) -> None:
+    from createrec.paper.tables import write_table
+
+    write_table(_results(arguments), arguments.number, arguments.splits, arguments.output_stem)
+
+
+def _figure(arguments: argparse.Namespace) -> None:
+    from createrec.paper.figures import write_figure
+
+    write_figure(_results(arguments), arguments.number, arguments.output_stem)
+
+
+def _comparison(arguments: argparse.Namespace) -> None:
+    from createrec.paper.comparison import write_comparison
+
+    write_comparison(_results(arguments), arguments.output_folder)
+
+
+def _add_inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", nargs="+", type=Path, default=[Path("config.yaml")], metavar="FILE")
+    parser.add_argument(
+        "--records", type=Path, default=Path("results/runs"), metavar="DIR", help="folder of the runs' records"
+    )
+    parser.add_argument(
+        "--data", type=Path, default=Path("results/data"), metavar="DIR", help="folder of the data sets' dataset.json"
+    )
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Adds this area's commands. Heavy libraries are imported when a command runs, not when help is shown."""
+    table = subparsers.add_parser("table", help="one of Tables 1-5 from records: .csv, .md, .tex, .html")
+    table.add_argument("number", type=int, help="1 to 5")
+    _add_inputs(table)
+    table.add_argument(
+        "--splits", type=Path, default=Path("results/splits"), metavar="DIR", help="folder of split.json (Table 1)"
+    )
+    table.add_argument("--output-stem", type=Path, required=True, metavar="PATH", help="path without its suffix")
+    table.set_defaults(run=_table)
+
+    figure = subparsers.add_parser("figure", help="one of Figures 2-5 from records: .pdf, .png, .csv")
+    figure.add_argument("number", type=int, help="2 to 5")
+    _add_inputs(figure)
+    figure.add_argument("--output-stem", type=Path, required=True, metavar="PATH", help="path without its suffix")
+    figure.set_defaults(run=_figure)
+
+    comparison = subparsers.add_parser(
+        "comparison", help="ours beside the paper's: comparison, claims and significance as .csv, .md, .html"
+    )
+    _add_inputs(comparison)
+    comparison.add_argument("--output-folder", type=Path, required=True, metavar="DIR")
+    comparison.set_defaults(run=_comparison)

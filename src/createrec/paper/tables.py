@@ -1,0 +1,372 @@
+"""Tables 1-5 from records (paper, Sections 4-5).
+
+A table is a list of entries, each an estimate over seeds with its place (row, column) and the entries it
+competes with for bold and underline. The CSV holds the entries, one a line; Markdown, LaTeX and HTML show them.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from createrec.errors import ConfigError, DataError
+from createrec.files import read_json
+from createrec.paper.names import ALIGNMENTS, dataset_name, metric_name, model_name
+from createrec.paper.records import NO_DATA, NOT_RUN, Estimate, Results
+from createrec.paper.render import Mark, Sheet, Shown, to_html, to_latex, to_markdown, write_csv, write_text
+from createrec.plan import Cell
+
+BY_DESIGN = ("random", "poprnd")  # their coverage is high by design (paper, Section 4.4): they do not compete
+TABLE2_METRICS = ("ndcg@10", "recall@10", "coverage@10", "ndcg@100", "recall@100", "coverage@100")
+TABLE3_METRICS = ("recall@10", "ndcg@10")
+TABLE4_METRICS = ("ndcg@10", "coverage@10", "ndcg@100", "coverage@100")
+TABLE5_METRICS = ("ndcg@10", "recall@10")
+_SMALL = 0.05  # %, below which two decimals would hide the number
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One estimate and its place.
+
+    Attributes:
+        row, column: where it is printed.
+        coordinates: what it is, for the CSV (data set, model, metric, ...).
+        rivals: entries with equal rivals compete for best and second best; None = it does not compete.
+        gain: relative gain over SASRec, where the table shows one.
+    """
+
+    row: tuple[str, ...]
+    column: str
+    estimate: Estimate
+    coordinates: Mapping[str, str]
+    rivals: tuple[str, ...] | None = None
+    gain: float | None = None
+
+
+def decimals(value: float) -> int:
+    """Two decimals of a fraction in %, or three where the number is tiny."""
+    return 3 if 0 < 100 * value < _SMALL else 2
+
+
+def percent(value: float) -> str:
+    """A fraction in %."""
+    return f"{100 * value:.{decimals(value)}f}"
+
+
+def signed_percent(value: float) -> str:
+    """A relative difference in whole %, signed."""
+    shown = f"{100 * value:+.0f} %".replace("-", "−")
+    return "0 %" if shown in ("+0 %", "−0 %") else shown
+
+
+def exact_percent(value: float | None) -> float | None:
+    """A fraction in % for a CSV: ten decimals, so that 0.0187 is 1.87 and not 1.8699999999999999."""
+    return None if value is None else round(100 * value, 10)
+
+
+def show_estimate(estimate: Estimate) -> str:
+    """`1.87 ± 0.01`, `1.87 ± 0.01 [2/3]` where seeds are missing, `not run`, or `not run †` without the data."""
+    if not estimate.run:
+        return f"{NOT_RUN} †" if estimate.missing == NO_DATA else NOT_RUN
+    deviation = "" if estimate.std is None else f" ± {100 * estimate.std:.{decimals(estimate.mean)}f}"
+    seeds = len(estimate.values)
+    incomplete = "" if seeds == estimate.planned else f" [{seeds}/{estimate.planned}]"
+    return percent(estimate.mean) + deviation + incomplete
+
+
+def marks(entries: Sequence[Entry]) -> list[Mark]:
+    """Best and second best among rivals, as printed: numbers that print alike share a mark."""
+    shown: dict[tuple[str, ...], set[float]] = {}
+    for entry in entries:
+        if entry.rivals is not None and entry.estimate.run:
+            shown.setdefault(entry.rivals, set()).add(float(percent(entry.estimate.mean)))
+    ranked = {rivals: sorted(values, reverse=True) for rivals, values in shown.items()}
+    found: list[Mark] = []
+    for entry in entries:
+        order = ranked.get(entry.rivals, []) if entry.rivals is not None and entry.estimate.run else []
+        # One number alone has beaten nobody.
+        place = order.index(float(percent(entry.estimate.mean))) if len(order) > 1 else len(order)
+        found.append("best" if place == 0 and order else "second" if place == 1 and len(order) > 1 else "")
+    return found
+
+
+# --- notes --------------------------------------------------------------------------------------------------------
+
+
+def seeds_note(estimates: Iterable[Estimate]) -> str:
+    """Over how many seeds, as planned."""
+    counts = sorted({estimate.planned for estimate in estimates})
+    if counts in ([], [1]):
+        return "In %; one seed, so without a deviation."
+    number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"In %; mean ± sample standard deviation over {number} seeds."
+
+
+def common_notes(results: Results, cells: Sequence[Cell], estimates: Sequence[Estimate]) -> list[str]:
+    """What every table and figure owes its reader: data labels, missing runs, settings that changed since."""
+    notes = []
+    for dataset in dict.fromkeys(cell.run.dataset for cell in cells):
+        here = [cell for cell in cells if cell.run.dataset == dataset]
+        notes += [f"Data of {dataset_name(dataset)}: {label}." for label in results.labels(here)]
+    if any(0 < len(estimate.values) < estimate.planned for estimate in estimates):
+        notes.append("[n/m]: only n of the m planned seeds have been run.")
+    if any(not estimate.run and estimate.missing == NO_DATA for estimate in estimates):
+        notes.append("† data not at hand.")
+    if drifted := results.drifted(cells):
+        notes.append(
+            f"{len(drifted)} of these runs were made with settings that differ from today's configuration: "
+            + ", ".join(run.folder for run in drifted)
+            + "."
+        )
+    return notes
+
+
+# --- building -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Table:
+    """Entries and how they are laid out.
+
+    Attributes:
+        gains: row -> what the last column, Gain, shows; empty = there is no such column.
+    """
+
+    sheet_name: str
+    title: str
+    caption: str
+    notes: tuple[str, ...]
+    index: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    gains: Mapping[tuple[str, ...], str]
+
+    def sheet(self) -> Sheet:
+        columns = tuple(dict.fromkeys(entry.column for entry in self.entries))
+        placed = {
+            (entry.row, entry.column): Shown(show_estimate(entry.estimate), mark)
+            for entry, mark in zip(self.entries, marks(self.entries), strict=True)
+        }
+        rows = []
+        for row in dict.fromkeys(entry.row for entry in self.entries):
+            cells = tuple(placed.get((row, column), Shown("–")) for column in columns)
+            rows.append((row, (*cells, Shown(self.gains[row])) if self.gains else cells))
+        headings = (*columns, "Gain") if self.gains else columns
+        return Sheet(self.sheet_name, self.title, self.caption, self.notes, self.index, headings, tuple(rows))
+
+    def write(self, stem: Path) -> None:
+        """Writes `<stem>.csv`, `.md`, `.tex` and `.html`."""
+        names = list(dict.fromkeys(name for entry in self.entries for name in entry.coordinates))
+        header = [*names, "mean_percent", "std_percent", "seeds", "seeds_planned", "gain_percent", "status", "label"]
+        rows = []
+        for entry in self.entries:
+            estimate = entry.estimate
+            numbers = (exact_percent(estimate.mean) if estimate.run else None, exact_percent(estimate.std))
+            counts = (len(estimate.values), estimate.planned)
+            ending = (exact_percent(entry.gain), estimate.status, estimate.label)
+            rows.append([*(entry.coordinates.get(name) for name in names), *numbers, *counts, *ending])
+        write_csv(Path(f"{stem}.csv"), header, rows)
+        write_sheet(self.sheet(), stem)
+
+
+def write_sheet(sheet: Sheet, stem: Path) -> None:
+    """Writes `<stem>.md`, `.tex` and `.html`."""
+    for suffix, convert in ((".md", to_markdown), (".tex", to_latex), (".html", to_html)):
+        write_text(Path(f"{stem}{suffix}"), convert(sheet))
+
+
+def gain(ours: Estimate, baseline: Estimate) -> float | None:
+    """Relative gain of the means; None where either is missing or the baseline is zero."""
+    return ours.mean / baseline.mean - 1 if ours.run and baseline.run and baseline.mean else None
+
+
+def _models_table(
+    results: Results, number: int, metrics: Sequence[str], caption: str, notes: Sequence[str], hits: bool
+) -> Table:
+    """Tables 2 and 3: a row per data set and metric, a column per model, and CREATE's gain over SASRec."""
+    group = f"table{number}"
+    wanted = getattr(results.config, group)
+    entries, gains = [], {}
+    for dataset in wanted.datasets:
+        for metric in metrics:
+            printed = metric_name(metric.replace("recall", "hr") if hits else metric)
+            row = (dataset_name(dataset), printed)
+            estimates = {
+                model: results.estimate(results.cells(group, dataset, model), metric, dataset)
+                for model in wanted.models
+            }
+            over_sasrec = None
+            if {"sasrec", "create"} <= set(estimates):
+                over_sasrec = gain(estimates["create"], estimates["sasrec"])
+                gains[row] = "–" if over_sasrec is None else signed_percent(over_sasrec)
+            for model, estimate in estimates.items():
+                entries.append(
+                    Entry(
+                        row,
+                        model_name(model),
+                        estimate,
+                        {"dataset": dataset, "model": model, "metric": metric},
+                        None if model in BY_DESIGN else row,
+                        over_sasrec if model == "create" else None,
+                    )
+                )
+    estimates = [entry.estimate for entry in entries]
+    reading = [seeds_note(estimates), "Best in bold, second best underlined."]
+    if {"sasrec", "create"} <= set(wanted.models):
+        reading.append("Gain: CREATE over SASRec, of the means.")
+    everything = (*reading, *notes, *common_notes(results, results.plan[group], estimates))
+    return Table(group, f"Table {number}", caption, everything, ("Dataset", "Metric"), tuple(entries), gains)
+
+
+def table2(results: Results) -> Table:
+    """The main comparison (Section 4.4)."""
+    notes = []
+    if set(BY_DESIGN) & set(results.config.table2.models):
+        notes.append("Random and PopRnd, whose coverage is high by design, do not compete.")
+    return _models_table(
+        results,
+        2,
+        TABLE2_METRICS,
+        "CREATE beside sequential, graph and classical recommenders. Global temporal split, one target a user, "
+        "ranked among the whole catalogue.",
+        notes,
+        hits=False,
+    )
+
+
+def table3(results: Results) -> Table:
+    """CREATE beside multi-representational models in the LOOM setup (Section 4.4)."""
+    notes = [
+        "The absolute level of the paper's Table 3 cannot come from the 2014 5-core data with leave-one-out and "
+        "full ranking, so the order of the models and their relative gaps are what to compare."
+    ]
+    if "loom" in results.config.table3.models:
+        notes.append("LOOM is a reconstruction from its description: its code was not to be had.")
+    return _models_table(
+        results,
+        3,
+        TABLE3_METRICS,
+        "CREATE beside models that join sequence and graph. Leave-one-out split, ranked among the whole catalogue.",
+        notes,
+        hits=True,
+    )
+
+
+def _finish(
+    results: Results, number: int, group: str, caption: str, index: tuple[str, ...], entries: list[Entry], *notes: str
+) -> Table:
+    estimates = [entry.estimate for entry in entries]
+    reading = (seeds_note(estimates), "Best in bold, second best underlined.", *notes)
+    everything = (*reading, *common_notes(results, results.plan[group], estimates))
+    return Table(f"table{number}", f"Table {number}", caption, everything, index, tuple(entries), {})
+
+
+def table4(results: Results) -> Table:
+    """Alignment losses (Section 5.3)."""
+    group = "ablation_alignment"
+    wanted = results.config.ablations.alignment
+    places = [("-", "sequential"), *((graph, kind) for graph in wanted.graphs for kind in wanted.alignments)]
+    entries = []
+    for dataset in wanted.datasets:
+        for graph, alignment in places:
+            cells = results.cells(group, dataset, graph=graph, alignment=alignment)
+            encoder = "–" if alignment == "sequential" else model_name(graph)
+            for metric in TABLE4_METRICS:
+                entries.append(
+                    Entry(
+                        (dataset_name(dataset), encoder, ALIGNMENTS[alignment]),
+                        metric_name(metric),
+                        results.estimate(cells, metric, dataset),
+                        {"dataset": dataset, "graph": graph, "alignment": alignment, "metric": metric},
+                        (dataset, metric),
+                    )
+                )
+    caption = "CREATE with each alignment loss and graph encoder, and its sequential model alone (SASRec)."
+    return _finish(results, 4, group, caption, ("Dataset", "Graph encoder", "Alignment"), entries)
+
+
+def table5(results: Results) -> Table:
+    """Sequence and graph encoders (Section 5.4)."""
+    group = "ablation_backbone"
+    wanted = results.config.ablations.backbone
+    entries = []
+    for dataset in wanted.datasets:
+        for sequence in wanted.sequences:
+            for metric in TABLE5_METRICS:
+                for graph in wanted.graphs:
+                    cells = results.cells(group, dataset, sequence=sequence, graph=graph)
+                    entries.append(
+                        Entry(
+                            (dataset_name(dataset), model_name(sequence), metric_name(metric)),
+                            model_name(graph),
+                            results.estimate(cells, metric, dataset),
+                            {"dataset": dataset, "sequence": sequence, "graph": graph, "metric": metric},
+                            (dataset, metric),
+                        )
+                    )
+    caption = "CREATE with each pair of sequence and graph encoder."
+    note = "The paper names no dataset for its Table 5; the datasets here are ours."
+    return _finish(results, 5, group, caption, ("Dataset", "Sequence encoder", "Metric"), entries, note)
+
+
+# --- Table 1: the data sets, not the runs -------------------------------------------------------------------------
+
+_COUNTS = {"users": "Users", "items": "Items", "interactions": "Interactions"}
+_SPLIT_COUNTS = {"train_interactions": "Training rows", "train_users": "Training users", "test_users": "Test users"}
+
+
+def _optional(path: Path) -> Mapping[str, Any]:
+    return read_json(path) if path.exists() else {}
+
+
+def write_table1(results: Results, splits: Path, stem: Path) -> None:
+    """Data sets and what the temporal split leaves of them (Sections 4.1, 4.2).
+
+    Raises:
+        DataError: a summary lacks a count.
+    """
+    rows, csv_rows, labels, missing = [], [], [], False
+    for dataset in results.config.table1:
+        summary = _optional(results.data / dataset / "dataset.json")
+        split = _optional(splits / dataset / "temporal" / "split.json")
+        if summary and (absent := set(_COUNTS) - set(summary)):
+            raise DataError(f"dataset.json of {dataset}: lacks {', '.join(sorted(absent))}; prepare it again")
+        counts = [summary.get(key) for key in _COUNTS] + [split.get(key) for key in _SPLIT_COUNTS]
+        cold = split.get("cold_targets")
+        absent_text = NOT_RUN if summary else f"{NOT_RUN} †"
+        missing = missing or not summary
+        shown = [Shown(absent_text if count is None else f"{count:,}") for count in counts]
+        shown.append(Shown(absent_text if cold is None else f"{100 * cold:.1f}"))
+        rows.append(((dataset_name(dataset),), tuple(shown)))
+        status = "run" if summary and split else NOT_RUN if summary else NO_DATA
+        label = summary.get("label", "")
+        labels += [f"Data of {dataset_name(dataset)}: {label}."] if label else []
+        csv_rows.append([dataset, *counts, exact_percent(cold), status, label])
+    notes = [
+        "Users, items and interactions as read. Training rows and users: at or before the cut in time of the global "
+        "temporal split. Test users: training users whose last interaction lies after the cut. Cold targets: share "
+        "of test users whose target does not occur in training.",
+        *labels,
+        *(["† data not at hand."] if missing else []),
+    ]
+    headings = (*_COUNTS.values(), *_SPLIT_COUNTS.values(), "Cold targets, %")
+    caption = "Datasets, and what the global temporal split leaves of them."
+    header = ["dataset", *_COUNTS, *_SPLIT_COUNTS, "cold_targets_percent", "status", "label"]
+    write_csv(Path(f"{stem}.csv"), header, csv_rows)
+    write_sheet(Sheet("table1", "Table 1", caption, tuple(notes), ("Dataset",), headings, tuple(rows)), stem)
+
+
+TABLES: Mapping[int, Callable[[Results], Table]] = {2: table2, 3: table3, 4: table4, 5: table5}
+
+
+def write_table(results: Results, number: int, splits: Path, stem: Path) -> None:
+    """Writes one table as `<stem>.csv`, `.md`, `.tex` and `.html`.
+
+    Raises:
+        ConfigError: the paper has no such table.
+    """
+    if number == 1:
+        write_table1(results, splits, stem)
+    elif number in TABLES:
+        TABLES[number](results).write(stem)
+    else:
+        raise ConfigError(f"table {number}: the paper has Tables 1 to {max(TABLES)}")
