@@ -108,9 +108,8 @@ def resolve(
             inherited |= {key: alone[key] for key in ("dimension", "training")}
             inherited[part] = {key: alone[key] for key in ENCODERS[kind].model_fields}
     settings = merge(inherited, settings)
-    for holder in (settings, settings.get("sequence", {})):
-        if holder.get("max_length", 0) is None:
-            holder["max_length"] = config.datasets[dataset].max_length
+    if "max_length" in cls.model_fields and settings.get("max_length", cls.model_fields["max_length"].default) is None:
+        settings["max_length"] = config.datasets[dataset].max_length
     return validate(settings, f"models.{model} for {dataset}", cls).model_dump(mode="json")
 
 
