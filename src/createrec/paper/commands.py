@@ -4,43 +4,41 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from createrec.config import load
+from createrec.options import RESULTS, add_config, config_of
 
 if TYPE_CHECKING:
     from createrec.paper.records import Results
 
 
-def _results(arguments: argparse.Namespace) -> "Results":
+def _results(options: argparse.Namespace) -> "Results":
     from createrec.paper.records import Results
 
-    return Results(load(arguments.config), arguments.records, arguments.data)
+    return Results(config_of(options), options.records, options.data)
 
 
-def _table(arguments: argparse.Namespace) -> None:
+def _table(options: argparse.Namespace) -> None:
     from createrec.paper.tables import write_table
 
-    write_table(_results(arguments), arguments.number, arguments.splits, arguments.output_stem)
+    write_table(_results(options), options.number, options.splits, options.output_stem)
 
 
-def _figure(arguments: argparse.Namespace) -> None:
+def _figure(options: argparse.Namespace) -> None:
     from createrec.paper.figures import write_figure
 
-    write_figure(_results(arguments), arguments.number, arguments.output_stem)
+    write_figure(_results(options), options.number, options.output_stem)
 
 
-def _comparison(arguments: argparse.Namespace) -> None:
+def _comparison(options: argparse.Namespace) -> None:
     from createrec.paper.comparison import write_comparison
 
-    write_comparison(_results(arguments), arguments.output_folder)
+    write_comparison(_results(options), options.output_folder)
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", nargs="+", type=Path, default=[Path("config.yaml")], metavar="FILE")
+    add_config(parser)
+    parser.add_argument("--records", type=Path, default=RESULTS / "runs", metavar="DIR", help="the runs' records")
     parser.add_argument(
-        "--records", type=Path, default=Path("results/runs"), metavar="DIR", help="folder of the runs' records"
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path("results/data"), metavar="DIR", help="folder of the data sets' dataset.json"
+        "--data", type=Path, default=RESULTS / "data", metavar="DIR", help="each data set's DATASET/dataset.json"
     )
 
 
@@ -50,7 +48,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     table.add_argument("number", type=int, help="1 to 5")
     _add_inputs(table)
     table.add_argument(
-        "--splits", type=Path, default=Path("results/splits"), metavar="DIR", help="folder of split.json (Table 1)"
+        "--splits", type=Path, default=RESULTS / "splits", metavar="DIR", help="folder of split.json (Table 1)"
     )
     table.add_argument("--output-stem", type=Path, required=True, metavar="PATH", help="path without its suffix")
     table.set_defaults(run=_table)

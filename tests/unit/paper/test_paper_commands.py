@@ -1,0 +1,51 @@
+"""The command line of the paper area, run as the rules run it, and what it does not import."""
+
+import argparse
+import subprocess
+import sys
+
+import pytest
+import yaml
+from made_up import settings
+
+from createrec.paper.commands import register
+
+
+@pytest.fixture
+def command(world, tmp_path):
+    parser = argparse.ArgumentParser()
+    register(parser.add_subparsers(required=True))
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump(settings()))
+
+    def run(*words: str) -> None:
+        inputs = ["--config", str(config), "--records", str(world.records), "--data", str(world.data)]
+        arguments = parser.parse_args([*words, *inputs])
+        arguments.run(arguments)
+
+    return run
+
+
+def test_table(command, world):
+    command("table", "2", "--output-stem", str(world.out / "table2"))
+    assert sorted(path.name for path in world.out.iterdir()) == ["table2.csv", "table2.html", "table2.md", "table2.tex"]
+
+
+def test_figure(command, world):
+    command("figure", "4", "--output-stem", str(world.out / "figure4"))
+    assert sorted(path.name for path in world.out.iterdir()) == ["figure4.csv", "figure4.pdf", "figure4.png"]
+
+
+def test_comparison(command, world):
+    command("comparison", "--output-folder", str(world.out))
+    assert len(list(world.out.iterdir())) == 9
+
+
+def test_rendering_needs_no_torch():
+    code = (
+        "import sys, createrec.paper.commands\n"
+        "assert not {'matplotlib', 'scipy', 'pandas'} & set(sys.modules), 'the help text would wait for these'\n"
+        "import createrec.paper.comparison, createrec.paper.figures, createrec.paper.tables\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
