@@ -20,6 +20,7 @@ from createrec.losses.cross_entropy import sequence_loss
 from createrec.models.base import SequenceBatch
 from createrec.models.transformer import (
     Attention,
+    Dropout,
     FeedForward,
     LocalLoss,
     Rectangle,
@@ -38,7 +39,7 @@ class BERT4RecBlock(nn.Module):
     def __init__(self, config: BERT4RecEncoderConfig, dimension: int) -> None:
         super().__init__()
         self.attention = Attention(dimension, config.heads, config.dropout)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.attention_norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
         inner = config.feedforward_factor * dimension
         self.feedforward = FeedForward(dimension, inner, nn.GELU(), config.dropout)
@@ -58,7 +59,7 @@ class BERT4RecEncoder(SequenceEncoder):
         # One more position than items: [MASK] stands behind a full history at inference.
         self.positions = nn.Parameter(torch.empty(self.max_length + 1, dimension))
         self.norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(BERT4RecBlock(config, dimension) for _ in range(config.blocks))
         self.initialise()
 

@@ -22,6 +22,7 @@ from createrec.models.base import SequenceBatch
 from createrec.models.transformer import (
     LAYER_NORM_EPSILON,
     Attention,
+    Dropout,
     FeedForward,
     LocalLoss,
     Rectangle,
@@ -60,7 +61,7 @@ class SASRecEncoder(SequenceEncoder):
         super().__init__(config, dimension, item_count, randomness)
         self.scale = dimension**0.5
         self.positions = nn.Parameter(torch.empty(self.max_length, dimension))
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(SASRecBlock(config, dimension) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
         self.initialise()

@@ -80,6 +80,37 @@ def rectangles(packed: Packed, causal: bool) -> list[Rectangle]:
     return found
 
 
+class _CheapDropout(torch.autograd.Function):
+    """Dropout on a CPU from 16 random bits a value: torch's own draws a 64-bit number and a float for each.
+
+    The rate is rounded to a multiple of 2^-16.
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, rate: float) -> Tensor:
+        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+        bits = words.view(torch.int16)[: x.numel()].view(x.shape)
+        ctx.keep, ctx.scale = bits >= round(rate * 2**16) - 2**15, 1 / (1 - rate)
+        return (x * ctx.keep).mul_(ctx.scale)
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        return (grad * ctx.keep).mul_(ctx.scale), None
+
+
+class Dropout(nn.Module):
+    """Inverted dropout from torch's default generator."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.rate:
+            return x
+        return F.dropout(x, self.rate) if x.is_cuda else _CheapDropout.apply(x, self.rate)
+
+
 class Attention(nn.Module):
     """Multi-head attention over packed rows, with dropout on the weights."""
 
@@ -87,7 +118,8 @@ class Attention(nn.Module):
         super().__init__()
         if dimension % heads:
             raise ValueError(f"dimension {dimension} is not a multiple of heads {heads}")
-        self.heads, self.dropout = heads, dropout
+        self.heads = heads
+        self.dropout = Dropout(dropout)
         self.query = nn.Linear(dimension, dimension)
         self.key_value = nn.Linear(dimension, 2 * dimension)
         self.output = nn.Linear(dimension, dimension)
@@ -95,7 +127,6 @@ class Attention(nn.Module):
     def forward(self, queries: Tensor, keys: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
         """Queries and keys (which give the values too): [tokens, d]; returns [tokens, d]."""
         query, key_value = self.query(queries), self.key_value(keys)
-        dropout = self.dropout if self.training else 0.0
         parts = []
         for rectangle in layout:
             rows, longest = rectangle.shape
@@ -104,12 +135,27 @@ class Attention(nn.Module):
                 q, kv = query[rectangle.index], key_value[rectangle.index]
             q = q.reshape(rows, longest, self.heads, -1).transpose(1, 2)
             k, v = kv.reshape(rows, longest, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
-            mixed = F.scaled_dot_product_attention(
-                q, k, v, attn_mask=rectangle.real, dropout_p=dropout, is_causal=causal
-            )
+            mixed = self._mix(q, k, v, rectangle.real, causal)
             mixed = mixed.transpose(1, 2).reshape(rows * longest, -1)
             parts.append(mixed if rectangle.cell is None else mixed[rectangle.cell])
         return self.output(parts[0] if len(parts) == 1 else torch.cat(parts))
+
+
+    def _mix(self, q: Tensor, k: Tensor, v: Tensor, real: Tensor | None, causal: bool) -> Tensor:
+        """Attention inside one rectangle, [rows, heads, longest, d / heads] each.
+
+        torch has no fast CPU kernel with dropout on the weights, and its fallback is slower than these lines.
+        """
+        rate = self.dropout.rate if self.training else 0.0
+        if q.is_cuda or not rate:
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=real, dropout_p=rate, is_causal=causal)
+        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
+        if causal:
+            future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu_(1)
+            scores = scores.masked_fill_(future, -torch.inf)
+        elif real is not None:
+            scores = scores.masked_fill_(~real, -torch.inf)
+        return self.dropout(scores.softmax(-1)) @ v
 
 
 class FeedForward(nn.Module):
@@ -119,10 +165,10 @@ class FeedForward(nn.Module):
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(dimension, inner),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             activation,
             nn.Linear(inner, dimension),
-            nn.Dropout(dropout),
+            Dropout(dropout),
         )
 
     def forward(self, x: Tensor) -> Tensor:
