@@ -47,7 +47,7 @@ class Packed:
         rows: int64 [batch], which sequences stand here.
         lengths: int64 [batch].
         starts: int64 [batch], first token of each row.
-        row: int64 [tokens], the batch row of each token; dead tokens repeat the last row.
+        row: int64 [tokens], the batch row of each token; dead tokens belong to the last row.
         from_end: int64 [tokens], 0 for a row's newest token, 1 for the one before, ...
         source: int64 [tokens], where each token stands in the values it was taken from.
         items: int64 [tokens].
@@ -95,10 +95,9 @@ def pack(
         row = torch.searchsorted(stops, token, right=True).clamp_max(len(rows) - 1)
         live, longest = token < stops[-1], max_length
     from_end = stops[row] - 1 - token
-    source = ends[row] - 1 - from_end
     if live is not None:
-        from_end = from_end.clamp_min(0)
-        source = source.clamp(0, len(sequences.values) - 1)
+        from_end = from_end.clamp_min(0)  # dead tokens repeat the last row's newest, which has a successor to read
+    source = (ends[row] - 1 - from_end).clamp_min(0)  # below 0 only for dead tokens behind an empty row
     return Packed(rows, lengths, starts, row, from_end, source, sequences.values[source], live, longest)
 
 

@@ -43,7 +43,9 @@ class SVD(Recommender):
 
     def user_states(self, queries: QueryBatch) -> Tensor:
         if self.config.fold_in:
-            return _sum_of_items(queries.histories, torch.arange(len(queries.users)), self.factors)
+            return _sum_of_items(
+                queries.histories, torch.arange(len(queries.users), device=queries.users.device), self.factors
+            )
         return _sum_of_items(self.data.sequences, queries.users.clamp_min(0), self.factors)
 
     def item_vectors(self) -> Tensor:

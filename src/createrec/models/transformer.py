@@ -66,8 +66,8 @@ def rectangles(packed: Packed, causal: bool) -> list[Rectangle]:
     if packed.live is not None:
         everything = slice(0, len(packed.items))
         return [_rectangle(packed, slice(0, len(packed.rows)), everything, packed.longest, causal)]
-    limits = torch.tensor([limit for limit in GROUP_LIMITS if limit < packed.longest] + [packed.longest])
-    ends = torch.searchsorted(packed.lengths, limits, right=True).tolist()
+    limits = [limit for limit in GROUP_LIMITS if limit < packed.longest] + [packed.longest]
+    ends = torch.searchsorted(packed.lengths, packed.lengths.new_tensor(limits), right=True).tolist()
     bounds = [*packed.starts.tolist(), len(packed.items)]
     found, first = [], 0
     for end in ends:
@@ -139,7 +139,6 @@ class Attention(nn.Module):
             mixed = mixed.transpose(1, 2).reshape(rows * longest, -1)
             parts.append(mixed if rectangle.cell is None else mixed[rectangle.cell])
         return self.output(parts[0] if len(parts) == 1 else torch.cat(parts))
-
 
     def _mix(self, q: Tensor, k: Tensor, v: Tensor, real: Tensor | None, causal: bool) -> Tensor:
         """Attention inside one rectangle, [rows, heads, longest, d / heads] each.
