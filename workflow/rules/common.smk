@@ -19,8 +19,9 @@ from snakemake.exceptions import WorkflowError
 # The code's folder, seen from the working directory. Relative, so that moving the project reruns nothing.
 ROOT = os.path.relpath(workflow.basedir)
 
-# `createrec` of the environment that runs Snakemake, whether that environment was activated or not.
-shell.prefix(f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
+# `createrec` of the environment that runs Snakemake, whether that environment was activated or not. The prefix
+# replaces Snakemake's own, which stops at the first error: without pipefail a failure would hide behind `tee`.
+shell.prefix(f"set -euo pipefail; export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
 
 
 def at_root(path):
@@ -74,10 +75,12 @@ wildcard_constraints:
 SOURCES = Path(workflow.basedir, "src", "createrec")
 
 RULE_SOURCES = {
-    "prepare": ["data/prepare.py", "data/synthetic.py"],
+    "prepare": ["data/prepare.py"],
+    "generate": ["data/prepare.py", "data/synthetic.py"],
     "split": ["data/split.py"],
-    "train": ["training/trainer.py"],
-    "evaluate": ["evaluation/record.py"],
+    "train": ["training/run.py"],
+    "evaluate": ["training/run.py", "evaluation/record.py"],
+    "collect": ["evaluation/collect.py"],
     "tune": ["tuning/study.py"],
     "table": ["paper/tables.py"],
     "figure": ["paper/figures.py"],
@@ -172,9 +175,18 @@ def model_sources(settings):
     return files
 
 
+def prepare_code(wildcards):
+    return code_of("generate" if is_generated(wildcards.dataset) else "prepare")
+
+
 def train_code(wildcards):
+    """Training for a test ranks nothing, so how that is done matters to the runs with a validation fold alone."""
+    run = run_of(wildcards)
+    ends = (
+        {"evaluation/metrics.py", "evaluation/ranking.py"} if run.fold == "test" else ()
+    )
     return source_inputs(
-        sources(RULE_SOURCES["train"]) | model_sources(run_of(wildcards).settings)
+        sources(RULE_SOURCES["train"], ends) | model_sources(run.settings)
     )
 
 
@@ -185,8 +197,9 @@ def evaluate_code(wildcards):
 
 
 def tune_code(wildcards):
-    starts = RULE_SOURCES["tune"] + RULE_SOURCES["train"] + RULE_SOURCES["evaluate"]
-    return source_inputs(sources(starts) | model_sources(study_run(wildcards).settings))
+    return source_inputs(
+        sources(RULE_SOURCES["tune"]) | model_sources(study_run(wildcards).settings)
+    )
 
 
 # --- slices of the configuration: what a rule's `params` hold, and nothing more ------------------------------------
@@ -194,6 +207,11 @@ def tune_code(wildcards):
 
 def as_json(value):
     return json.dumps(value, sort_keys=True)
+
+
+def is_generated(dataset):
+    """`demo` comes from a generator, unless the configuration gives that name to a file."""
+    return dataset == "demo" and PROJECT.datasets[dataset].file is None
 
 
 def prepare_settings(wildcards):
@@ -204,7 +222,7 @@ def prepare_settings(wildcards):
 
 def registered_source(wildcards):
     """The dataset's line in the registry (addresses, checksum, counts), as text; empty where it has none."""
-    if PROJECT.datasets[wildcards.dataset].file or wildcards.dataset == "demo":
+    if PROJECT.datasets[wildcards.dataset].file or is_generated(wildcards.dataset):
         return ""
     return as_json(dataclasses.asdict(registry.dataset(wildcards.dataset)))
 
@@ -231,7 +249,13 @@ def run_of(wildcards):
     return RUNS[folder]
 
 
-def run_settings(wildcards):
+def train_settings(wildcards):
+    """The run, without the evaluation's switches where no validation fold is ranked: they retrain nothing."""
+    run = run_of(wildcards)
+    return as_json(run.slice() | ({"evaluation": {}} if run.fold == "test" else {}))
+
+
+def evaluate_settings(wildcards):
     return as_json(run_of(wildcards).slice())
 
 

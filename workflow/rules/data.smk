@@ -4,7 +4,7 @@
 rule prepare:
     input:
         own=own_file,
-        code=code_of("prepare"),
+        code=prepare_code,
     output:
         interactions="results/data/{dataset}/interactions.parquet",
         summary="results/data/{dataset}/dataset.json",

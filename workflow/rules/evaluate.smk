@@ -21,7 +21,7 @@ rule evaluate:
         mem_mb=growing(6000),
         runtime=60,
     params:
-        settings=run_settings,
+        settings=evaluate_settings,
     message:
         "Ranking with {wildcards.model} ({wildcards.variant}) on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
@@ -36,6 +36,7 @@ rule evaluate:
 rule metrics:
     input:
         records=run_files(RUNS, "record.json"),
+        code=code_of("collect"),
     output:
         "results/metrics.csv",
     log:

@@ -12,7 +12,7 @@ rule published_tables:
         collect(
             "results/published/tables/table{number}.{suffix}",
             number=range(1, 6),
-            suffix=["csv", "md", "tex"],
+            suffix=["csv", "md", "tex", "html"],
         ),
     log:
         "logs/published/tables.log",
@@ -74,7 +74,7 @@ rule published_comparison:
         collect(
             "results/published/comparison/{name}.{suffix}",
             name=["comparison", "claims", "significance"],
-            suffix=["csv", "md"],
+            suffix=["csv", "md", "html"],
         ),
     log:
         "logs/published/comparison.log",

@@ -8,14 +8,15 @@ rule table1:
         statistics=statistics_files(PROJECT.table1),
         code=code_of("table"),
     output:
-        csv=report(
-            "results/tables/table1.csv",
+        csv="results/tables/table1.csv",
+        md="results/tables/table1.md",
+        tex="results/tables/table1.tex",
+        html=report(
+            "results/tables/table1.html",
             caption="../report/table1.rst",
             category="Tables",
             labels={"table": "Table 1"},
         ),
-        md="results/tables/table1.md",
-        tex="results/tables/table1.tex",
     log:
         "logs/tables/table1.log",
     localrule: True
@@ -38,14 +39,15 @@ use rule table1 as table2 with:
         records=records_of("table2"),
         code=code_of("table"),
     output:
-        csv=report(
-            "results/tables/table2.csv",
+        csv="results/tables/table2.csv",
+        md="results/tables/table2.md",
+        tex="results/tables/table2.tex",
+        html=report(
+            "results/tables/table2.html",
             caption="../report/table2.rst",
             category="Tables",
             labels={"table": "Table 2"},
         ),
-        md="results/tables/table2.md",
-        tex="results/tables/table2.tex",
     log:
         "logs/tables/table2.log",
     params:
@@ -60,14 +62,15 @@ use rule table1 as table3 with:
         records=records_of("table3"),
         code=code_of("table"),
     output:
-        csv=report(
-            "results/tables/table3.csv",
+        csv="results/tables/table3.csv",
+        md="results/tables/table3.md",
+        tex="results/tables/table3.tex",
+        html=report(
+            "results/tables/table3.html",
             caption="../report/table3.rst",
             category="Tables",
             labels={"table": "Table 3"},
         ),
-        md="results/tables/table3.md",
-        tex="results/tables/table3.tex",
     log:
         "logs/tables/table3.log",
     params:
@@ -82,14 +85,15 @@ use rule table1 as table4 with:
         records=records_of("ablation_alignment"),
         code=code_of("table"),
     output:
-        csv=report(
-            "results/tables/table4.csv",
+        csv="results/tables/table4.csv",
+        md="results/tables/table4.md",
+        tex="results/tables/table4.tex",
+        html=report(
+            "results/tables/table4.html",
             caption="../report/table4.rst",
             category="Tables",
             labels={"table": "Table 4"},
         ),
-        md="results/tables/table4.md",
-        tex="results/tables/table4.tex",
     log:
         "logs/tables/table4.log",
     params:
@@ -104,14 +108,15 @@ use rule table1 as table5 with:
         records=records_of("ablation_backbone"),
         code=code_of("table"),
     output:
-        csv=report(
-            "results/tables/table5.csv",
+        csv="results/tables/table5.csv",
+        md="results/tables/table5.md",
+        tex="results/tables/table5.tex",
+        html=report(
+            "results/tables/table5.html",
             caption="../report/table5.rst",
             category="Tables",
             labels={"table": "Table 5"},
         ),
-        md="results/tables/table5.md",
-        tex="results/tables/table5.tex",
     log:
         "logs/tables/table5.log",
     params:
@@ -128,24 +133,30 @@ rule comparison:
         ranks=run_files(RUNS, "ranks.parquet"),
         code=code_of("comparison"),
     output:
-        comparison=report(
-            "results/comparison/comparison.csv",
+        comparison="results/comparison/comparison.csv",
+        comparison_md="results/comparison/comparison.md",
+        comparison_html=report(
+            "results/comparison/comparison.html",
             caption="../report/comparison.rst",
             category="Ours beside the paper's",
+            labels={"part": "Values"},
         ),
-        comparison_md="results/comparison/comparison.md",
-        claims=report(
-            "results/comparison/claims.csv",
+        claims="results/comparison/claims.csv",
+        claims_md="results/comparison/claims.md",
+        claims_html=report(
+            "results/comparison/claims.html",
             caption="../report/claims.rst",
             category="Ours beside the paper's",
+            labels={"part": "Claims"},
         ),
-        claims_md="results/comparison/claims.md",
-        significance=report(
-            "results/comparison/significance.csv",
+        significance="results/comparison/significance.csv",
+        significance_md="results/comparison/significance.md",
+        significance_html=report(
+            "results/comparison/significance.html",
             caption="../report/significance.rst",
             category="Ours beside the paper's",
+            labels={"part": "Significance"},
         ),
-        significance_md="results/comparison/significance.md",
     log:
         "logs/comparison.log",
     localrule: True

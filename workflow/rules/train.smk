@@ -19,7 +19,7 @@ rule train:
         mem_mb=growing(6000),
         runtime=720,
     params:
-        settings=run_settings,
+        settings=train_settings,
     message:
         "Training {wildcards.model} ({wildcards.variant}) on {wildcards.dataset}, seed {wildcards.seed}"
     shell:
