@@ -51,11 +51,14 @@ class Randomness:
         return states
 
     def load_state(self, states: dict[str, Tensor]) -> None:
-        """Continues where `state` was taken.
+        """Continues where `state` was taken; purposes that had not been used by then begin again.
 
         Raises:
             CheckpointError: a state does not fit this device's generators.
         """
+        for purpose, generator in self._generators.items():
+            if not purpose.startswith("init/") and purpose not in states:
+                generator.manual_seed(self.derived_seed(purpose))
         try:
             for purpose, state in states.items():
                 if purpose != DROPOUT:

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from createrec.data.sequences import Sequences
 from createrec.data.split import Queries
+from createrec.errors import TrainingError
 from createrec.models.base import QueryBatch, Recommender
 
 # Queries scored at once: about this many scores, so that a block stays small beside the caches of a CPU.
@@ -88,10 +89,14 @@ def rank(model: Recommender, queries: Queries, *, remove_seen: bool, k: int) -> 
     Args:
         remove_seen: items of the history leave the ranking; a target that is one of them ranks behind all others.
         k: length of the lists of best items; 0 = none.
+
+    Raises:
+        TrainingError: the model scores with NaN, which would otherwise look like a perfect rank.
     """
     model.eval()
     device = model.data.device
     vectors = model.item_vectors()
+    finite = vectors.isfinite().all()
     elements = CUDA_BLOCK_SCORES if device.type == "cuda" else CPU_BLOCK_SCORES
     size = max(1, elements // model.data.item_count)
     ranks, top = [], []
@@ -99,10 +104,14 @@ def rank(model: Recommender, queries: Queries, *, remove_seen: bool, k: int) -> 
         rows = slice(start, min(start + size, len(queries)))
         batch = query_batch(queries, rows, device)
         scores = model.scores(batch, vectors)
+        targets = torch.from_numpy(queries.target[rows]).to(device)
+        finite &= ~scores.gather(1, targets[:, None]).isnan().any()
         if remove_seen:
             remove_seen_(scores, batch.histories)
-        ranks.append(target_ranks(scores, torch.from_numpy(queries.target[rows]).to(device)).cpu())
+        ranks.append(target_ranks(scores, targets).cpu())
         if k:
             top.append(top_items(scores, k).cpu())
+    if not finite:
+        raise TrainingError("the model's scores are not numbers: its parameters diverged; lower training.learning_rate")
     empty = torch.empty(0, dtype=torch.int64)
     return Ranking(torch.cat([empty, *ranks]).numpy(), (torch.cat(top) if top else empty[:, None]).numpy())

@@ -38,7 +38,7 @@ def recommend(
         folder: a run's folder, results/runs/DATASET/MODEL/VARIANT/seedN.
         histories: item ids, oldest first.
         users: user ids, None for somebody new.
-        k: length of each list.
+        k: length of each list; shorter where fewer items are left to recommend.
         device: where to score.
 
     Raises:
@@ -67,8 +67,9 @@ def recommend(
         scores = model.scores(batch, model.item_vectors()).clone()
     if run.evaluation["remove_seen"]:
         remove_seen_(scores, batch.histories)
-    best = top_items(scores, k).cpu().numpy()
+    best = top_items(scores, k)
+    offered = scores.gather(1, best) > -torch.inf  # what was removed stays away, even where k asks for more
     return [
         Recommendation([str(interactions.item_ids[item]) for item in row], [n for n in history if n not in item_index])
-        for row, history in zip(best, histories, strict=True)
+        for row, history in zip((r[o].tolist() for r, o in zip(best, offered, strict=True)), histories, strict=True)
     ]

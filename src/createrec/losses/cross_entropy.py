@@ -157,7 +157,9 @@ def sequence_loss(
     generator: torch.Generator,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """The configured loss of the sequence side, a scalar."""
+    """The configured loss of the sequence side, a scalar; 0 where chance left no target (masking, small batches)."""
+    if not len(targets):
+        return (states.sum() + table.sum()) * 0.0
     if isinstance(config, CrossEntropyConfig):
         return linear_cross_entropy(states, table, targets, weights)
     if isinstance(config, ScalableCrossEntropyConfig):

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from createrec.evaluation.ranking import rank
 from createrec.files import atomic_path, write_json
 from createrec.models.base import Recommender, TrainingData
 from createrec.models.registry import build_model
-from createrec.plan import Run
+from createrec.plan import Fold, Run, Setup
 from createrec.randomness import Randomness
 from createrec.training.checkpoint import Progress
 from createrec.training.device import describe, peak_memory
@@ -35,12 +35,17 @@ def run_of_slice(values: Mapping[str, Any]) -> Run:
     """The run that `Run.slice` wrote.
 
     Raises:
-        ConfigError: keys are missing or unknown.
+        ConfigError: keys are missing or unknown, or a value is none of its choices.
     """
     try:
-        return Run(**values)
+        run = Run(**values)
     except TypeError as error:
         raise ConfigError(f"--settings: not the slice of a run ({error})") from None
+    for key, value, choices in (("setup", run.setup, get_args(Setup)), ("fold", run.fold, get_args(Fold))):
+        if value not in choices:
+            raise ConfigError(f"--settings: {key} is '{value}', expected {' or '.join(choices)}")
+    validate(run.evaluation, f"evaluation of {run.folder}", EvaluationConfig)
+    return run
 
 
 def training_data(split: Split, fold: str, device: torch.device) -> TrainingData:
@@ -98,7 +103,7 @@ def train_run(
     settings = model_settings(run)
     checkpoint = None
     if checkpoint_folder is not None:
-        fingerprint = hashlib.sha256(f"{run.key}{run.variant}{split.hash}".encode()).hexdigest()
+        fingerprint = hashlib.sha256(f"{run.key}{run.variant}{split.hash}{code_version()}".encode()).hexdigest()
         checkpoint = CheckpointPlan(checkpoint_folder / CHECKPOINT, fingerprint, checkpoint_seconds)
     progress: Progress = train(
         model,
