@@ -45,8 +45,13 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
     run = run_of_slice(json_option(options.settings, "--settings"))
     split, statistics = Split.load(options.split), read_json(options.statistics)
+    history = read_json(options.history)
+    decided = {key: value for key, value in run.slice().items() if key != "evaluation"}
+    differ = [key for key, value in decided.items() if history.get("run", {}).get(key) != value]
+    if differ:
+        raise ConfigError(f"{options.history}: was trained with another {', '.join(differ)}; train the run again")
     model = load_trained(options.model, run, split, choose_device(options.device))
-    record, ranks = evaluate_run(run, split, statistics, model, read_json(options.history))
+    record, ranks = evaluate_run(run, split, statistics, model, history)
     write_record(record, ranks, options.record, options.ranks)
     print(f"{run.folder}: " + ", ".join(f"{name} {100 * value:.2f} %" for name, value in record["metrics"].items()))
 

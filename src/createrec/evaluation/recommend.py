@@ -14,6 +14,7 @@ from createrec.errors import ConfigError
 from createrec.evaluation.ranking import remove_seen_, top_items
 from createrec.files import read_json
 from createrec.models.base import QueryBatch
+from createrec.plan import Run
 from createrec.training.run import load_trained, run_of_slice
 
 
@@ -23,6 +24,13 @@ class Recommendation:
 
     items: list[str]
     unknown: list[str]
+
+
+def _removes_seen(folder: Path, run: Run) -> bool:
+    """As the run is evaluated; its training may not know (the rules give a training no evaluation switches)."""
+    record = folder / "record.json"
+    evaluation = read_json(record)["evaluation"] if record.exists() else run.evaluation
+    return evaluation.get("remove_seen", True)
 
 
 def recommend(
@@ -65,7 +73,7 @@ def recommend(
     batch = QueryBatch(torch.tensor(indices, device=device), Sequences.from_numpy(values, offsets, device))
     with torch.no_grad():
         scores = model.scores(batch, model.item_vectors()).clone()
-    if run.evaluation["remove_seen"]:
+    if _removes_seen(folder, run):
         remove_seen_(scores, batch.histories)
     best = top_items(scores, k)
     offered = scores.gather(1, best) > -torch.inf  # what was removed stays away, even where k asks for more

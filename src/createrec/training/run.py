@@ -139,7 +139,7 @@ def load_trained(path: Path, run: Run, split: Split, device: torch.device) -> Re
     """A trained model, ready to rank.
 
     Raises:
-        CheckpointError: the file is damaged, or was trained with other settings or on other data.
+        CheckpointError: the file is damaged, or was trained with other shapes or on other data.
     """
     model, _ = build_run(run, split, device)
     try:
