@@ -30,8 +30,11 @@ def _figure(options: argparse.Namespace) -> None:
 
 def _comparison(options: argparse.Namespace) -> None:
     from createrec.paper.comparison import write_comparison
+    from createrec.paper.sensitivity import write_sensitivity
 
-    write_comparison(_results(options), options.output_folder)
+    results = _results(options)
+    write_comparison(results, options.output_folder)
+    write_sensitivity(results, options.output_folder)
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -60,7 +63,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     figure.set_defaults(run=_figure)
 
     comparison = subparsers.add_parser(
-        "comparison", help="ours beside the paper's: comparison, claims and significance as .csv, .md, .html"
+        "comparison", help="ours beside the paper's: comparison, claims, significance, sensitivity as .csv, .md, .html"
     )
     _add_inputs(comparison)
     comparison.add_argument("--output-folder", type=Path, required=True, metavar="DIR")

@@ -245,12 +245,18 @@ class Tested:
 
     @property
     def verdict(self) -> str:
-        """By the paired t-test, corrected: it tests the difference that the table shows."""
-        if self.t_holm is None or self.difference is None:
+        """By the corrected paired t-test, which tests the difference that the table shows, and the interval.
+
+        The test knows users only. A difference that it shows and that the interval over users and seeds does not
+        bear out (or that rests on one seed) is said to hold with these seeds.
+        """
+        if self.t_holm is None or self.difference is None or self.interval is None:
             return self.status
         if self.t_holm > SIGNIFICANT:
             return "no difference shown"
-        return "CREATE better" if self.difference > 0 else "CREATE worse"
+        direction = "CREATE better" if self.difference > 0 else "CREATE worse"
+        low, high = self.interval
+        return direction if min(self.seeds) > 1 and low * high > 0 else f"{direction}, with these seeds"
 
     def row(self) -> list[object]:
         means = [exact_percent(mean) for mean in self.means or (None, None)]
@@ -386,11 +392,12 @@ def significance_page(tests: Sequence[Tested]) -> Page:
         parts.append((heading, Sheet("significance", "", caption, notes, ("Dataset", "Baseline"), headings, rows)))
     paragraphs = (
         "Each user's score is averaged over the seeds, then CREATE and a baseline are compared user by user: a paired "
-        "t-test on the mean difference, which decides the verdict at "
-        f"{100 * SIGNIFICANT:.0f} %, and Wilcoxon's signed-rank test beside it. "
-        "Holm's correction covers all comparisons of one table on one metric.",
+        "t-test on the mean difference, and Wilcoxon's signed-rank test beside it. Holm's correction covers all "
+        "comparisons of one table on one metric.",
         f"Intervals: percentiles of {DRAWS:,} bootstrap draws of users, the same for both models, and of seeds, for "
-        "each model apart.",
+        "each model apart. A handful of seeds cannot show their whole spread, so the intervals are rather too narrow.",
+        f'Verdict: a difference is named where the corrected t-test is below {100 * SIGNIFICANT:.0f} %; "with these '
+        'seeds" is added where the interval includes zero or there is one seed only.',
     )
     return Page("CREATE against each baseline, user by user", paragraphs, tuple(parts))
 

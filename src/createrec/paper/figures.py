@@ -93,6 +93,8 @@ def sweep_figure(results: Results, sweep: Sweep) -> tuple[Figure, list[list[Any]
             numbers = [exact_percent(point.mean) if point.run else None, exact_percent(point.std)]
             rows.append([dataset, f"{value:g}", *numbers, len(point.values), point.planned, point.status, label])
     panels[-1].set_xlabel(sweep.axis)
+    whole = all(value == int(value) for value in getattr(results.config.ablations, sweep.coordinate).values)
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=whole, steps=[1, 2, 5, 10]))
     figure.align_ylabels()
     return figure, rows
 

@@ -151,6 +151,20 @@ def test_verdicts_follow_the_corrected_test(world):
     assert outcome(world, "amazon-beauty", "sasrec").verdict == "no difference shown"
 
 
+def test_a_difference_within_the_spread_of_seeds_is_said_to_hold_with_these_seeds(world):
+    # CREATE's first seed is far ahead for every user, its second far behind: users agree, seeds do not.
+    for model, seeds in (("create", (1, 9)), ("sasrec", (4, 4))):
+        for seed, rank in enumerate(seeds):
+            run = world.run(f"amazon-beauty/{model}/table2/seed{seed}")
+            ranks = [rank + user % 2 for user in range(30)]
+            write_record(world.records, run, ndcg=ndcg(ranks))
+            write_ranks(world.records, run, ranks)
+    found = outcome(world, "amazon-beauty", "sasrec")
+    assert found.t_holm < 0.05
+    assert found.interval[0] < 0 < found.interval[1]
+    assert found.verdict == "CREATE better, with these seeds"
+
+
 def test_missing_ranks_are_called_so(world):
     assert outcome(world, "amazon-beauty", "sasrec").verdict == NO_RANKS
     (world.records / "amazon-beauty/sasrec/table2/seed0/record.json").unlink()

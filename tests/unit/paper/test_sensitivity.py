@@ -1,0 +1,43 @@
+"""Table 2 under the protocol's other readings."""
+
+import csv
+
+from made_up import METRICS, write_record
+
+from createrec.paper.sensitivity import readings, write_sensitivity
+
+
+def with_switch(world, ndcg: float) -> None:
+    for seed in (0, 1):
+        run = world.run(f"amazon-beauty/sasrec/table2/seed{seed}")
+        metrics = dict.fromkeys(METRICS, ndcg + 0.002 * seed)
+        write_record(world.records, run, ndcg=0.016, sensitivity={"target=first": metrics})
+
+
+def test_each_switch_stands_under_the_papers_row(world):
+    with_switch(world, 0.01)
+    write_sensitivity(world.results(), world.out)
+    text = (world.out / "sensitivity.md").read_text()
+    assert (
+        "| SASRec | the paper | 1.87 | 3.83 | 70.04 | 3.73 | 13.67 | 93.46 |\n"
+        "|  | default | 1.60 ± 0.00 | 3.20 ± 0.00 | 4.80 ± 0.00 | 6.40 ± 0.00 | 8.00 ± 0.00 | 9.60 ± 0.00 |\n"
+        "|  | target=first | " + " | ".join(["1.10 ± 0.14"] * 6) + " |\n"
+    ) in text
+    assert "Data: ML-1M, 31 % of timestamps interpolated." in text
+
+
+def test_the_csv_holds_every_reading(world):
+    with_switch(world, 0.01)
+    write_sensitivity(world.results(), world.out)
+    with (world.out / "sensitivity.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["switch"] == "target=first"]
+    assert [(row["dataset"], row["model"], row["metric"]) for row in rows] == [
+        ("amazon-beauty", "sasrec", metric) for metric in METRICS
+    ]
+    assert {(float(row["mean_percent"]), row["seeds"]) for row in rows} == {(1.1, "2")}
+
+
+def test_without_records_there_is_nothing_to_read(empty_world):
+    assert list(readings(empty_world.results())) == []
+    write_sensitivity(empty_world.results(), empty_world.out)
+    assert (empty_world.out / "sensitivity.md").exists()
