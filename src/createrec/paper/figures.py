@@ -32,6 +32,15 @@ from createrec.paper.tables import exact_percent
 _PANEL_HEIGHT = 1.75  # inches
 
 
+def _nothing_planned() -> Figure:
+    """What an overlay that leaves a figure out gets."""
+    figure = Figure(figsize=(COLUMN_WIDTH, _PANEL_HEIGHT))
+    axes = figure.subplots()
+    empty(axes, "nothing planned")
+    axes.set_xticks([])
+    return figure
+
+
 # --- Figures 3, 4, 5: NDCG@10 against one setting -----------------------------------------------------------------
 
 
@@ -80,6 +89,8 @@ def _padded(values: Sequence[float]) -> tuple[float, float]:
 def sweep_figure(results: Results, sweep: Sweep) -> tuple[Figure, list[list[Any]]]:
     """A panel per data set, each with its own scale; and the rows of the CSV."""
     datasets = getattr(results.config.ablations, sweep.coordinate).datasets
+    if not datasets:
+        return _nothing_planned(), []
     rows: list[list[Any]] = []
     figure = Figure(figsize=(COLUMN_WIDTH, 0.35 + _PANEL_HEIGHT * len(datasets)))
     panels = figure.subplots(len(datasets), squeeze=False, sharex=True)[:, 0]
@@ -173,6 +184,8 @@ def _seeds_drawn(runs: Mapping[int, Curves]) -> str:
 def figure2(results: Results) -> tuple[Figure, list[list[Any]]]:
     """Training loss per term above, validation NDCG@10 below, a column per data set; and the rows of the CSV."""
     datasets = results.config.figure2.datasets
+    if not datasets:
+        return _nothing_planned(), []
     rows: list[list[Any]] = []
     width = PAGE_WIDTH if len(datasets) > 1 else COLUMN_WIDTH
     figure = Figure(figsize=(width, 3.9))

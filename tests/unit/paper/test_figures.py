@@ -5,8 +5,10 @@ import json
 
 import matplotlib
 import pytest
+from made_up import settings
 from PIL import Image
 
+from createrec.config import validate
 from createrec.errors import ConfigError
 from createrec.paper.figures import figure2, read_curves, sweep_figure, write_figure
 from createrec.paper.style import house_style
@@ -111,6 +113,18 @@ def test_a_run_without_validation_says_so(world):
     with house_style():
         figure, _ = figure2(world.results())
     assert "no validation in this run" in texts(figure)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+def test_an_overlay_may_leave_a_figure_out(world, number):
+    nothing = settings()
+    nothing["figure2"]["datasets"] = []
+    for sweep_name in ("graph_size", "warmup", "barlow_weight"):
+        nothing["ablations"][sweep_name]["datasets"] = []
+    world.config = validate(nothing)
+    write_figure(world.results(), number, world.out / "figure")
+    assert (world.out / "figure.csv").read_text().count("\n") == 1
+    assert (world.out / "figure.png").stat().st_size > 0
 
 
 @pytest.mark.parametrize("number", NUMBERS)

@@ -5,7 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
+from made_up import settings
 
+from createrec.config import validate
 from createrec.errors import ConfigError
 from createrec.paper.records import NO_DATA, Estimate
 from createrec.paper.tables import (
@@ -157,6 +159,22 @@ def test_without_records_every_table_still_renders(empty_world, number):
     assert {row["status"] for row in rows(empty_world.out / "table.csv")} == {"not run (data not at hand)"}
     assert "not run †" in (empty_world.out / "table.md").read_text()
     assert "† data not at hand." in (empty_world.out / "table.md").read_text()
+
+
+@pytest.mark.parametrize("number", range(1, 6))
+def test_an_overlay_may_leave_a_table_out(world, number):
+    nothing = settings() | {"table1": []}
+    for part in (
+        nothing["table2"],
+        nothing["table3"],
+        nothing["ablations"]["alignment"],
+        nothing["ablations"]["backbone"],
+    ):
+        part["datasets"] = []
+    world.config = validate(nothing)
+    write_table(world.results(), number, world.splits, world.out / "table")
+    assert rows(world.out / "table.csv") == []
+    assert (world.out / "table.tex").exists()
 
 
 @pytest.mark.parametrize("number", range(1, 6))
