@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from createrec import __version__
 from createrec.errors import CreaterecError
 
-AREAS = ("data", "training", "evaluation", "paper")
+AREAS = ("data", "training", "evaluation", "tuning", "paper")
 
 
 def parser() -> argparse.ArgumentParser:

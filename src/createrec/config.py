@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, WrapValidator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    RootModel,
+    Tag,
+    ValidationError,
+    WrapValidator,
+    model_validator,
+)
 
 from createrec.errors import ConfigError
 
@@ -67,7 +77,7 @@ class ScalableCrossEntropyConfig(Strict):
 
 
 class SampledCrossEntropyConfig(Strict):
-    """Softmax over the target and negatives shared by a user's positions (Klenitskiy and Vasilev, RecSys 2023)."""
+    """Softmax over the target and uniform negatives shared by the batch (after Klenitskiy and Vasilev, RecSys 2023)."""
 
     kind: Literal["sampled"] = "sampled"
     negatives: Count = 3000
@@ -463,33 +473,84 @@ class AblationsConfig(Strict):
     backbone: BackboneAblation
 
 
-class ParameterRange(Strict):
-    """One searched setting: a list of choices, or a range."""
+class Choices(RootModel[Annotated[tuple[Any, ...], Field(min_length=1)]]):
+    """Values of a searched setting, as a list."""
 
-    choices: tuple[Any, ...] | None = None
-    low: float | None = None
-    high: float | None = None
-    step: float | None = None
-    log: bool = False
+    model_config = ConfigDict(frozen=True)
+
+    def contains(self, value: Any) -> bool:
+        """Whether a study can propose this value."""
+        return value in self.root
+
+
+class ParameterRange(Strict):
+    """A range of a searched setting; that of a whole-numbered setting is of whole numbers."""
+
+    low: int | float
+    high: int | float
+    step: int | float | None = None
+    log: bool = Field(False, description="drawn evenly in the logarithm")
 
     @model_validator(mode="after")
-    def _choices_or_range(self) -> "ParameterRange":
-        if (self.choices is None) == (self.low is None or self.high is None):
-            raise ValueError("give either choices, or low and high")
+    def _ascending(self) -> "ParameterRange":
+        if not self.low < self.high:
+            raise ValueError("low must be below high")
+        if self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("log needs low above 0, and excludes step")
         return self
+
+    def contains(self, value: Any) -> bool:
+        """Whether a study can propose this value."""
+        if not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        steps = (value - self.low) / self.step if self.step else 0.0
+        return abs(steps - round(steps)) < 1e-6
+
+
+# A list or a mapping, so that an overlay that writes one in place of the other replaces it.
+Searched = Annotated[
+    Annotated[Choices, Tag("choices")] | Annotated[ParameterRange, Tag("range")],
+    Discriminator(lambda given: "range" if isinstance(given, Mapping | ParameterRange) else "choices"),
+]
+
+
+class SearchSpace(Strict):
+    """What one study searches: setting, by its path, -> choices or range."""
+
+    space: dict[str, Searched]
 
 
 class TuningConfig(Strict):
-    """One study per dataset and model (paper, Section 4.2)."""
+    """One study per dataset and model, all with the same budget (paper, Section 4.2)."""
 
-    trials: Count = 30
-    hours: Positive | None = Field(None, description="time budget of a study; null = the trials decide")
-    startup_trials: Count = 10
+    trials: Count = Field(30, description="finished trials of a study; pruned and failed ones count")
+    hours: Positive | None = Field(None, description="no trial starts after so many hours; null = the trials decide")
+    seed: Annotated[int, Field(ge=0)] = Field(0, description="of the proposals; every trial trains with seed 0")
+    startup_trials: Count = Field(10, description="trials proposed at random, the first ones included, before TPE")
+    max_epochs: Count = Field(200, description="of a trial's last phase; training.patience ends it earlier")
+    pruning_trials: Count = Field(5, description="complete trials before any trial is pruned")
+    pruning_epochs: Annotated[int, Field(ge=0)] = Field(
+        10, description="epochs of a trial's last phase before it may be pruned"
+    )
+    workers: Count = Field(1, description="trials side by side on one device; above 1 their order is left to chance")
+    search_all: bool = Field(False, description="CREATE searches its encoders' settings too, not only its own")
     datasets: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
-    max_epochs: Count = 200
-    search_all: bool = Field(False, description="CREATE searches its encoders' settings too, not only its own")
-    spaces: dict[str, dict[str, ParameterRange]] = Field(default_factory=dict, description="model -> setting -> range")
+    spaces: dict[str, dict[str, Searched]] = Field(
+        default_factory=dict, description="model -> setting, by its path -> list of choices, or range"
+    )
+    first: dict[str, tuple[dict[str, Any], ...]] = Field(
+        default_factory=dict, description="model -> first trials, after the defaults; settings left out are defaults"
+    )
+
+    @model_validator(mode="after")
+    def _first_in_space(self) -> "TuningConfig":
+        for model, trials in self.first.items():
+            for name, value in ((name, value) for trial in trials for name, value in trial.items()):
+                searched = self.spaces.get(model, {}).get(name)
+                if searched is None or not searched.contains(value):
+                    raise ValueError(f"first.{model}: {name} = {value} does not lie in spaces.{model}")
+        return self
 
 
 class ProjectConfig(Strict):
@@ -517,6 +578,7 @@ class ProjectConfig(Strict):
         for where, part in parts.items():
             used |= {(where, "datasets", name) for name in part.datasets}
             used |= {(where, "models", name) for name in getattr(part, "models", ())}
+        used |= {("tuning", "spaces", name) for name in self.tuning.spaces}
         for where, family, name in sorted(used):
             known = self.datasets if family == "datasets" else self.models
             if name not in known:

@@ -17,6 +17,9 @@ from createrec.errors import ConfigError
 Setup = Literal["temporal", "leave-one-out"]
 Fold = Literal["test", "validation"]
 
+# Settings that are maps with a kind of their own.
+PARTS = ("sequence", "graph", "alignment")
+
 
 @dataclass(frozen=True)
 class Run:
@@ -76,21 +79,40 @@ def _hparams(folder: str, dataset: str, model: str) -> Mapping[str, Any]:
     return read_yaml(path) if path.exists() else {}
 
 
-def _layers(config: ProjectConfig, dataset: str, model: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Tuned settings, under what config.yaml says explicitly, under the variant's overrides."""
-    tuned = _hparams(config.hparams, dataset, model) if config.hparams else {}
+def _layers(
+    config: ProjectConfig, dataset: str, model: str, overrides: Mapping[str, Any], tuned: bool
+) -> dict[str, Any]:
+    """Tuned settings, under what config.yaml says explicitly, under the variant's overrides.
+
+    The default kind of each part stands below them all, so that a layer that sets a part's key without naming the
+    part's kind and one that names it speak of the same thing.
+    """
+    found = _hparams(config.hparams, dataset, model) if config.hparams and tuned else {}
     explicit = config.models[model].model_dump(mode="json", exclude_unset=True)
-    return merge(merge({"kind": explicit["kind"], **tuned}, explicit), overrides)
+    fields = type(config.models[model]).model_fields
+    settings = {"kind": explicit["kind"]}
+    settings |= {part: {"kind": fields[part].default.kind} for part in PARTS if part in fields}
+    for layer in (found, explicit, overrides):
+        settings = merge(settings, layer)
+    return settings
 
 
 def resolve(
-    config: ProjectConfig, dataset: str, model: str, overrides: Mapping[str, Any] | None = None
+    config: ProjectConfig,
+    dataset: str,
+    model: str,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    tuned: bool = True,
 ) -> dict[str, Any]:
     """The settings of one model on one dataset.
 
     Order, later wins: class defaults, tuned settings (`hparams/DATASET/MODEL.yaml`), explicit keys of
     config.yaml, the variant's overrides. A model that contains an encoder takes what it does not set itself
     (encoder, dimension, training) from that encoder's own resolved model, so that CREATE builds on its tuned parts.
+
+    Args:
+        tuned: False leaves out the model's own tuned file (not its encoders'): where its study starts from.
 
     Raises:
         ConfigError: unknown dataset or model, or settings that do not validate.
@@ -99,18 +121,20 @@ def resolve(
         if name not in known:
             raise ConfigError(f"unknown {family} '{name}'; known: {', '.join(known)}")
     cls = type(config.models[model])
-    settings = _layers(config, dataset, model, overrides or {})
+    settings = _layers(config, dataset, model, overrides or {}, tuned)
     inherited: dict[str, Any] = {}
     for part in ("graph", "sequence"):  # the sequence side comes last: its dimension and training count
         if part in cls.model_fields:
-            kind = settings.get(part, {}).get("kind", cls.model_fields[part].default.kind)
+            kind = settings[part]["kind"]
             alone = resolve(config, dataset, kind)
             inherited |= {key: alone[key] for key in ("dimension", "training")}
             inherited[part] = {key: alone[key] for key in ENCODERS[kind].model_fields}
     settings = merge(inherited, settings)
-    if "max_length" in cls.model_fields and settings.get("max_length", cls.model_fields["max_length"].default) is None:
-        settings["max_length"] = config.datasets[dataset].max_length
-    return validate(settings, f"models.{model} for {dataset}", cls).model_dump(mode="json")
+    resolved = validate(settings, f"models.{model} for {dataset}", cls).model_dump(mode="json")
+    for holder in (resolved, resolved.get("sequence", {})):
+        if "max_length" in holder and holder["max_length"] is None:
+            holder["max_length"] = config.datasets[dataset].max_length
+    return resolved
 
 
 def make_run(

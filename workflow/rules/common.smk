@@ -13,7 +13,8 @@ from createrec.config import validate
 from createrec.data import registry
 from createrec.errors import CreaterecError
 from createrec.files import write_json
-from createrec.plan import make_run, plan, runs
+from createrec.plan import plan, runs
+from createrec.tuning.space import study_slice
 from snakemake.exceptions import WorkflowError
 
 # The code's folder, seen from the working directory. Relative, so that moving the project reruns nothing.
@@ -21,7 +22,9 @@ ROOT = os.path.relpath(workflow.basedir)
 
 # `createrec` of the environment that runs Snakemake, whether that environment was activated or not. The prefix
 # replaces Snakemake's own, which stops at the first error: without pipefail a failure would hide behind `tee`.
-shell.prefix(f"set -euo pipefail; export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
+shell.prefix(
+    f"set -euo pipefail; export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
+)
 
 
 def at_root(path):
@@ -81,7 +84,7 @@ RULE_SOURCES = {
     "train": ["training/run.py"],
     "evaluate": ["training/run.py", "evaluation/record.py"],
     "collect": ["evaluation/collect.py"],
-    "tune": ["tuning/study.py"],
+    "tune": ["tuning/study.py", "tuning/outputs.py"],
     "table": ["paper/tables.py"],
     "figure": ["paper/figures.py"],
     "comparison": ["paper/comparison.py", "paper/reported_values.csv"],
@@ -198,7 +201,8 @@ def evaluate_code(wildcards):
 
 def tune_code(wildcards):
     return source_inputs(
-        sources(RULE_SOURCES["tune"]) | model_sources(study_run(wildcards).settings)
+        sources(RULE_SOURCES["tune"])
+        | model_sources(study_of(wildcards)["run"]["settings"])
     )
 
 
@@ -269,20 +273,12 @@ def statistics_of(wildcards):
     return f"results/splits/{run.dataset}/{run.setup}/split.json"
 
 
-def study_run(wildcards):
-    return make_run(
-        PROJECT, wildcards.dataset, wildcards.model, "tuning", fold="validation"
-    )
+def study_of(wildcards):
+    return study_slice(PROJECT, wildcards.dataset, wildcards.model)
 
 
 def study_settings(wildcards):
-    tuning = PROJECT.tuning.model_dump(
-        mode="json", exclude={"datasets", "models", "spaces"}
-    )
-    space = PROJECT.tuning.model_dump(mode="json")["spaces"].get(wildcards.model, {})
-    return as_json(
-        {"run": study_run(wildcards).slice(), "tuning": tuning, "space": space}
-    )
+    return as_json(study_of(wildcards))
 
 
 # --- what tables and figures are made of ---------------------------------------------------------------------------
@@ -324,10 +320,11 @@ def statistics_files(datasets):
     return [f"results/splits/{dataset}/temporal/split.json" for dataset in datasets]
 
 
-def studies():
+def of_studies(pattern):
+    """One file for each study that `tuning` in the configuration names."""
     tuning = PROJECT.tuning
     return [
-        f"results/tuning/{dataset}/{model}/best.yaml"
+        pattern.format(dataset=dataset, model=model)
         for dataset in tuning.datasets
         for model in tuning.models
     ]

@@ -1,5 +1,5 @@
 # Hyper-parameter search on the validation fold, one study a dataset and model (paper, Section 4.2). No other rule asks
-# for a study: its best settings count once they are copied to hparams/DATASET/MODEL.yaml.
+# for a study: its best settings count once `snakemake hparams` has copied them to hparams/DATASET/MODEL.yaml.
 
 
 # The journal is no output, because Snakemake deletes the outputs of a job that was killed: a study goes on from it.
@@ -24,18 +24,42 @@ rule study:
     params:
         settings=study_settings,
         journal=subpath(output.trials, parent=True),
+        workers=PROJECT.tuning.workers,
     message:
         "Tuning {wildcards.model} on {wildcards.dataset}"
     shell:
         """
         createrec tune --settings {params.settings:q} --split {input.split:q} --statistics {input.statistics:q} \
             --journal {params.journal:q}/journal.log --trials {output.trials:q} --best {output.best:q} \
-            --importance {output.importance:q} 2>&1 | tee {log:q}
+            --importance {output.importance:q} --workers {params.workers} 2>&1 | tee {log:q}
         """
 
 
 # All studies that `tuning` in the configuration names.
 rule tune:
     input:
-        studies(),
+        of_studies("results/tuning/{dataset}/{model}/best.yaml"),
     localrule: True
+
+
+if PROJECT.hparams:
+
+    # Training reads these files when the plan is made, so what is adopted here counts from the next call on.
+    rule adopt:
+        input:
+            "results/tuning/{dataset}/{model}/best.yaml",
+        output:
+            f"{PROJECT.hparams}/{{dataset}}/{{model}}.yaml",
+        log:
+            "logs/adopt/{dataset}/{model}.log",
+        localrule: True
+        message:
+            "Adopting the tuned settings of {wildcards.model} on {wildcards.dataset}"
+        shell:
+            "cp {input:q} {output:q} 2> {log:q}"
+
+    # Replaces the tuned settings by those of the studies, and runs the studies that are out of date.
+    rule hparams:
+        input:
+            of_studies(f"{PROJECT.hparams}/{{dataset}}/{{model}}.yaml"),
+        localrule: True
