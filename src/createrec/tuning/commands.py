@@ -1,0 +1,49 @@
+"""Commands about tuning: tune."""
+
+import argparse
+from pathlib import Path
+
+from createrec.errors import ConfigError, DataError
+from createrec.files import read_json
+from createrec.options import add_device, json_option
+
+
+def register(commands: argparse._SubParsersAction) -> None:
+    command = commands.add_parser("tune", help="search one model's settings on the validation fold, or go on with it")
+    command.add_argument("--settings", required=True, help="JSON: the study's slice of the configuration")
+    command.add_argument("--split", type=Path, required=True, metavar="SAFETENSORS")
+    command.add_argument("--statistics", type=Path, required=True, metavar="JSON")
+    command.add_argument("--journal", type=Path, required=True, metavar="LOG", help="finished trials are kept here")
+    command.add_argument("--trials", type=Path, required=True, metavar="CSV")
+    command.add_argument("--best", type=Path, required=True, metavar="YAML")
+    command.add_argument("--importance", type=Path, required=True, metavar="PNG")
+    command.add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="trials side by side on one device; above 1 the order in which they end steers the search",
+    )
+    add_device(command)
+    command.set_defaults(run=run_tune)
+
+
+def run_tune(options: argparse.Namespace) -> None:
+    from createrec.data.split import Split
+    from createrec.tuning.outputs import best_trial, write_best, write_importance, write_trials
+    from createrec.tuning.study import StudySettings, run_study
+
+    if options.workers < 1:
+        raise ConfigError(f"--workers {options.workers}: expected 1 or more")
+    settings = StudySettings.of(json_option(options.settings, "--settings"))
+    split, statistics = Split.load(options.split), read_json(options.statistics)
+    if statistics.get("dataset") != settings.run["dataset"] or statistics.get("split_hash") != split.hash:
+        raise DataError(
+            f"{options.statistics}: does not belong to {options.split} of {settings.run['dataset']}; split again"
+        )
+    study = run_study(settings, split, options.journal, device=options.device, workers=options.workers)
+    write_trials(study, settings, options.trials)
+    best = best_trial(study)
+    write_best(study, settings, statistics, options.best)
+    write_importance(study, settings, options.importance)
+    print(f"best of {study.study_name}: trial {best.number}, validation ndcg@10 {100 * best.value:.2f} %")
