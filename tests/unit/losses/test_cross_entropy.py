@@ -1,0 +1,208 @@
+"""The sequence side's losses against torch's own cross-entropy and plain loops, in float64."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from createrec.config import (
+    BinaryCrossEntropyConfig,
+    CrossEntropyConfig,
+    SampledCrossEntropyConfig,
+    ScalableCrossEntropyConfig,
+)
+from createrec.losses.cross_entropy import (
+    binary_cross_entropy,
+    linear_cross_entropy,
+    sampled_cross_entropy,
+    scalable_cross_entropy,
+    sequence_loss,
+)
+
+N, ITEMS, D = 13, 17, 5
+KINDS = (
+    CrossEntropyConfig(),
+    ScalableCrossEntropyConfig(bucket_items=6),
+    ScalableCrossEntropyConfig(bucket_items=6, mix=False),
+    SampledCrossEntropyConfig(negatives=7),
+    BinaryCrossEntropyConfig(negatives=3),
+)
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def problem():
+    """States, table and targets, with gradients."""
+    g = generator()
+    states = torch.randn(N, D, dtype=torch.float64, generator=g).requires_grad_()
+    table = torch.randn(ITEMS, D, dtype=torch.float64, generator=g).requires_grad_()
+    return states, table, torch.randint(ITEMS, (N,), generator=g)
+
+
+def gradients(loss, *inputs):
+    return torch.autograd.grad(loss, inputs)
+
+
+@pytest.mark.parametrize("chunk", [None, 1, 4, 5, 13, 100])
+def test_full_cross_entropy_equals_torchs(problem, chunk):
+    states, table, targets = problem
+    ours, theirs = linear_cross_entropy(states, table, targets, None, chunk), F.cross_entropy(states @ table.T, targets)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
+    for mine, other in zip(gradients(3 * ours, states, table), gradients(3 * theirs, states, table), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("chunk", [3, 13])
+def test_weighted_cross_entropy_is_that_of_the_live_targets(problem, chunk):
+    states, table, targets = problem
+    weights = torch.tensor([1.0, 0, 1, 1, 0, 1, 1, 1, 0, 0, 1, 1, 0], dtype=torch.float64)
+    alive = weights > 0
+    ours = linear_cross_entropy(states, table, targets, weights, chunk)
+    theirs = F.cross_entropy(states[alive] @ table.T, targets[alive])
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
+    for mine, other in zip(gradients(ours, states, table), gradients(theirs, states, table), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("chunk", [1, 4, 13])
+def test_gradcheck_of_the_full_cross_entropy(problem, weighted, chunk):
+    states, table, targets = problem
+    weights = torch.rand(N, dtype=torch.float64, generator=generator(1)) if weighted else None
+    assert torch.autograd.gradcheck(lambda s, t: linear_cross_entropy(s, t, targets, weights, chunk), (states, table))
+
+
+def test_huge_logits_do_not_overflow():
+    states, table = torch.tensor([[1e4, 0.0]]), torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.5, 0.0]])
+    loss = linear_cross_entropy(states, table, torch.tensor([1]))
+    assert float(loss) == pytest.approx(2e4)
+    assert float(linear_cross_entropy(states, table, torch.tensor([0]))) == pytest.approx(0, abs=1e-3)
+
+
+def test_one_gradient_alone(problem):
+    states, table, targets = problem
+    (mine,) = gradients(linear_cross_entropy(states.detach(), table, targets), table)
+    (other,) = gradients(F.cross_entropy(states.detach() @ table.T, targets), table)
+    torch.testing.assert_close(mine, other)
+
+
+def test_sce_with_buckets_that_cover_everything_is_full_cross_entropy(problem):
+    states, table, targets = problem
+    for mix in (False, True):
+        config = ScalableCrossEntropyConfig(bucket_factor=N, bucket_items=ITEMS, mix=mix)
+        ours = scalable_cross_entropy(states, table, targets, config, generator())
+        theirs = F.cross_entropy(states @ table.T, targets)
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
+        for mine, other in zip(gradients(ours, states, table), gradients(theirs, states, table), strict=True):
+            torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-14)
+
+
+def plain_sce(states, table, targets, config, g, alive):
+    """Algorithm 1 of Mezentsev et al., output by output; the draw of the centres is shared with ours."""
+    n = len(states)
+    size = max(1, min(n, int(config.bucket_factor * math.sqrt(n))))
+    centres = torch.empty(size, n if config.mix else D, dtype=states.dtype).normal_(0, D**-0.25, generator=g)
+    if config.mix:
+        centres = torch.stack([sum(c[i] * states[i].detach() for i in range(n) if alive[i]) for c in centres])
+    worst = {}
+    for centre in centres:
+        near = [float(centre @ states[i].detach()) if alive[i] else -math.inf for i in range(n)]
+        outputs = sorted(range(n), key=lambda i: -near[i])[:size]
+        pull = [float(centre @ table[j].detach()) for j in range(ITEMS)]
+        items = sorted(range(ITEMS), key=lambda j: -pull[j])[: config.bucket_items]
+        for i in outputs:
+            if not alive[i]:
+                continue
+            label = states[i] @ table[targets[i]]
+            logits = [label] + [states[i] @ table[j] for j in items if j != int(targets[i])]
+            loss = torch.logsumexp(torch.stack(logits), 0) - label
+            if i not in worst or loss.detach() > worst[i].detach():
+                worst[i] = loss
+    return torch.stack(list(worst.values())).mean()
+
+
+@pytest.mark.parametrize("mix", [False, True])
+@pytest.mark.parametrize("dead", [0, 4, 9])
+def test_sce_against_a_loop(problem, mix, dead):
+    states, table, targets = problem
+    config = ScalableCrossEntropyConfig(bucket_factor=1.1, bucket_items=6, mix=mix)
+    alive = torch.arange(N) < N - dead
+    weights = alive.double() if dead else None
+    ours = scalable_cross_entropy(states, table, targets, config, generator(3), weights)
+    theirs = plain_sce(states, table, targets, config, generator(3), alive)
+    torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
+    for mine, other in zip(gradients(ours, states, table), gradients(theirs, states, table), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-9, atol=1e-13)
+
+
+def test_sampled_cross_entropy_against_a_loop(problem):
+    states, table, targets = problem
+    config = SampledCrossEntropyConfig(negatives=25)  # more than items, so targets are drawn too
+    drawn = torch.randint(ITEMS, (25,), generator=generator(4)).tolist()
+    losses = []
+    for i, target in enumerate(targets.tolist()):
+        label = states[i] @ table[target]
+        logits = [label] + [states[i] @ table[j] for j in drawn if j != target]
+        losses.append(torch.logsumexp(torch.stack(logits), 0) - label)
+    ours = sampled_cross_entropy(states, table, targets, config, generator(4))
+    torch.testing.assert_close(ours, torch.stack(losses).mean(), rtol=1e-12, atol=0)
+    weights = (torch.arange(N) % 3 > 0).double()
+    ours = sampled_cross_entropy(states, table, targets, config, generator(4), weights)
+    alive = [loss for loss, weight in zip(losses, weights, strict=True) if weight]
+    torch.testing.assert_close(ours, torch.stack(alive).mean(), rtol=1e-12, atol=0)
+
+
+def test_binary_cross_entropy_against_a_loop(problem):
+    states, table, targets = problem
+    config = BinaryCrossEntropyConfig(negatives=3)
+    drawn = torch.randint(ITEMS, (N, 3), generator=generator(5))
+    losses = []
+    for i, target in enumerate(targets.tolist()):
+        loss = -math.log(torch.sigmoid(states[i] @ table[target]))
+        losses.append(loss - sum(math.log(1 - torch.sigmoid(states[i] @ table[j])) for j in drawn[i].tolist()))
+    ours = binary_cross_entropy(states, table, targets, config, generator(5))
+    assert float(ours) == pytest.approx(sum(losses) / N, rel=1e-10)
+    weights = (torch.arange(N) % 2).double()
+    ours = binary_cross_entropy(states, table, targets, config, generator(5), weights)
+    assert float(ours) == pytest.approx(sum(losses[1::2]) / (N // 2), rel=1e-10)
+
+
+@pytest.mark.parametrize("config", KINDS, ids=lambda config: config.kind)
+def test_dead_targets_count_for_nothing(problem, config):
+    """A weight of 0 is as good as absence: values behind dead targets change neither loss nor gradients."""
+    states, table, targets = problem
+    weights = (torch.arange(N) < 9).double()
+    other = states.detach().clone()
+    other[9:] = 100.0
+    first = sequence_loss(config, states, table, targets, generator(), weights)
+    second = sequence_loss(config, other.requires_grad_(), table, targets, generator(), weights)
+    torch.testing.assert_close(first, second, rtol=1e-12, atol=0)
+    (grad,) = gradients(second, other)
+    assert (grad[9:] == 0).all()
+    assert (grad[:9] != 0).any()
+
+
+@pytest.mark.parametrize("config", KINDS, ids=lambda config: config.kind)
+def test_no_target_at_all_is_a_loss_of_zero(problem, config):
+    states, table, targets = problem
+    loss = sequence_loss(config, states[:0], table, targets[:0], generator())
+    assert float(loss) == 0
+    (grad,) = gradients(loss, table)
+    assert (grad == 0).all()
+
+
+@pytest.mark.parametrize("config", KINDS, ids=lambda config: config.kind)
+def test_a_nan_is_not_hidden(problem, config):
+    states, table, targets = problem
+    broken = torch.full_like(states, torch.nan)
+    assert torch.isnan(sequence_loss(config, broken, table, targets, generator()))
+
+
+def test_each_kind_is_its_own_loss(problem):
+    states, table, targets = problem
+    values = {float(sequence_loss(config, states, table, targets, generator())) for config in KINDS}
+    assert len(values) == len(KINDS)
