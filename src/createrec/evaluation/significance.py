@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from createrec.errors import DataError
+from createrec.evaluation.metrics import per_user_ndcg
 
 Floats = NDArray[np.float64]
 _CHUNK = 100  # bootstrap draws at a time: bounds memory at _CHUNK * users * 8 bytes
@@ -58,8 +59,9 @@ def per_user(rank: NDArray[np.int64], metric: str) -> Floats:
         metric: `ndcg@K` or `recall@K`.
     """
     family, _, cutoff = metric.partition("@")
-    hit = rank <= int(cutoff)
-    return np.where(hit, 1 / np.log2(rank + 1.0), 0.0) if family == "ndcg" else hit.astype(np.float64)
+    if family == "ndcg":
+        return per_user_ndcg(rank, int(cutoff))
+    return (rank <= int(cutoff)).astype(np.float64)
 
 
 def paired_t(first: Floats, second: Floats) -> float:
