@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from createrec.config import SequenceEncoderConfig
 from createrec.data.sequences import Packed, Sequences, pack, sort_by_length
+from createrec.errors import ConfigError
 from createrec.models.base import SequenceBatch, normal_
 from createrec.randomness import Randomness
 
@@ -117,7 +118,7 @@ class Attention(nn.Module):
     def __init__(self, dimension: int, heads: int, dropout: float) -> None:
         super().__init__()
         if dimension % heads:
-            raise ValueError(f"dimension {dimension} is not a multiple of heads {heads}")
+            raise ConfigError(f"dimension {dimension} is not a multiple of heads {heads}; change one of them")
         self.heads = heads
         self.dropout = Dropout(dropout)
         self.query = nn.Linear(dimension, dimension)
@@ -199,7 +200,7 @@ class SequenceEncoder(nn.Module):
     def __init__(self, config: SequenceEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:
         super().__init__()
         if config.max_length is None:
-            raise ValueError("max_length is not resolved")
+            raise ConfigError("max_length is null: give the settings of a resolved run, or a number")
         self.config = config
         self.max_length: int = config.max_length
         self.item_count = item_count
