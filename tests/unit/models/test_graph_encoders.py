@@ -95,7 +95,7 @@ def test_lightgcn_loss_by_hand(rows, l2):
         for vector in (model.graph.user_table[user], model.item_table[item], model.item_table[negative]):
             squares += float(vector.detach().square().sum())
     n = len(edges.users)
-    assert float(loss) == pytest.approx(total / n + l2 * squares / 2 / n, rel=1e-9)
+    assert loss.item() == pytest.approx(total / n + l2 * squares / 2 / n, rel=1e-9)
 
 
 WEIGHTS = {

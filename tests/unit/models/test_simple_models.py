@@ -96,7 +96,7 @@ def test_the_expected_rows_on_the_real_data(mirror, tmp_path, kind):
     """Table 2's Random and PopRnd on Beauty, against what independent draws give on average.
 
     The chance that ten draws hold an item with share p is taken as 1 - (1 - p)^10, as if with replacement:
-    close, because no item has more than a quarter of a percent of the rows.
+    close, because every item's share of the rows is small.
     """
     entry = dataset("amazon-beauty")
     prepare(entry.dataset, mirror / entry.file, tmp_path, reader=entry.reader, expected=entry.counts)
