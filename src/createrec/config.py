@@ -282,10 +282,15 @@ class CreateConfig(TrainableConfig):
     global_weight: Weight = Field(0.1, description="w_global of Eq. 5")
 
 
+class GSAUTrainingConfig(TrainingConfig):
+    batch_size: Count = Field(512, description="prefixes a step; the edges are spread over the same steps")
+
+
 class GSAUConfig(TrainableConfig):
     """GSAU (Cao et al., WWW 2025 Companion); Table 3."""
 
     kind: Literal["gsau"] = "gsau"
+    training: GSAUTrainingConfig = GSAUTrainingConfig()
     max_length: Count | None = None
     blocks: Count = 2
     heads: Count = 2
@@ -298,10 +303,15 @@ class GSAUConfig(TrainableConfig):
     uniformity_weight: Weight = Field(0.1, description="gamma: weight of all five uniformity terms")
 
 
+class MRGSRecTrainingConfig(TrainingConfig):
+    batch_size: Count = Field(128, description="users a step, as in the runs behind Table 2")
+
+
 class MRGSRecConfig(TrainableConfig):
     """MRGSRec (Baikalov and Frolov, WWW 2024 Companion); Table 2."""
 
     kind: Literal["mrgsrec"] = "mrgsrec"
+    training: MRGSRecTrainingConfig = MRGSRecTrainingConfig()
     max_length: Count | None = Field(10, description="the authors' 10 for every dataset; null = the dataset's own")
     blocks: Count = 2
     heads: Count = 2
@@ -316,24 +326,30 @@ class MRGSRecConfig(TrainableConfig):
     causal_user_token: bool = Field(False, description="true closes the label leak of the two-way user token")
 
 
+class SelfGNNTrainingConfig(TrainingConfig):
+    batch_size: Count = Field(512, description="users a step")
+
+
 class SelfGNNConfig(TrainableConfig):
     """Self-GNN (Liu et al., SIGIR 2024); Table 3."""
 
     kind: Literal["selfgnn"] = "selfgnn"
+    training: SelfGNNTrainingConfig = SelfGNNTrainingConfig()
     max_length: Count | None = None
     intervals: Count = Field(5, description="G: equal-width intervals of the training period")
     layers: Count = 3
-    attention_layers: Count = 2
+    attention_layers: Count = 4
     heads: Count = 16
     keep_probability: Annotated[float, Field(gt=0, le=1)] = 0.5
     slope: Weight = Field(0.5, description="of every LeakyReLU")
     instance_level: Literal["summed", "tokens"] = Field(
         "summed", description="summed: as in the authors' code, one token; tokens: as in their paper"
     )
-    pairs: Count = Field(40, description="self-augmented pairs a user and interval")
+    negatives: Count = Field(40, description="uniform items a user, against the newest training item")
+    pairs: Count = Field(80, description="self-augmented pairs a user and interval, at most")
     augmentation_dimension: Count = 32
     augmentation_weight: Weight = 1e-6
-    l2: Weight = 1e-2
+    l2: Weight = Field(1e-2, description="weight of the summed squares of whole tables, at each step")
 
 
 class LOOMConfig(TrainableConfig):

@@ -4,13 +4,17 @@ from createrec.config import (
     BERT4RecConfig,
     BERT4RecEncoderConfig,
     CreateConfig,
+    GSAUConfig,
     LightGCNConfig,
     LightGCNEncoderConfig,
+    LOOMConfig,
     ModelConfig,
+    MRGSRecConfig,
     PopRndConfig,
     RandomConfig,
     SASRecConfig,
     SASRecEncoderConfig,
+    SelfGNNConfig,
     Strict,
     SVDConfig,
     UltraGCNConfig,
@@ -21,10 +25,14 @@ from createrec.models.base import Recommender, TrainingData
 from createrec.models.bert4rec import BERT4RecEncoder
 from createrec.models.create import Create
 from createrec.models.graph_encoder import GraphEncoder
+from createrec.models.gsau import GSAU
 from createrec.models.lightgcn import LightGCNEncoder
+from createrec.models.loom import LOOM
+from createrec.models.mrgsrec import MRGSRec
 from createrec.models.popularity import PopRnd
 from createrec.models.random import Random
 from createrec.models.sasrec import SASRecEncoder
+from createrec.models.selfgnn import SelfGNN
 from createrec.models.single import GraphRecommender, SequenceRecommender
 from createrec.models.svd import SVD
 from createrec.models.transformer import SequenceEncoder
@@ -48,6 +56,10 @@ MODELS: dict[type[Strict], type[Recommender]] = {
     LightGCNConfig: GraphRecommender,
     UltraGCNConfig: GraphRecommender,
     CreateConfig: Create,
+    MRGSRecConfig: MRGSRec,
+    GSAUConfig: GSAU,
+    SelfGNNConfig: SelfGNN,
+    LOOMConfig: LOOM,
 }
 
 

@@ -1,0 +1,219 @@
+"""MRGSRec: multi-representation fusion of a sequence and a graph (Table 2).
+
+Reference: Baikalov and Frolov, "End-to-End Graph-Sequential Representation Learning for Accurate Recommendations",
+WWW 2024 Companion, arXiv 2403.00895; with the mixing by eta of the runs behind Table 2.
+
+    s_u, h_1 ... h_n = Transformer([P_u, x_1 ... x_n]),   x_k = dropout(LN(E[i_k] + position from the end))
+    G = mean over hops of [P; E] and the row-normalised hops of S [P; E]   (S: edge dropout in training)
+    f_u = W2 GELU(W1 [s_u ; (1 - eta) s_u + eta g_u])
+    L = w_local CE(h_k, G) + w_global BPR(g_u, G) + w_fused BPR(f_u, E) + w_contrastive InfoNCE(h_k, g_u)
+
+over the events k, each with its next item as target; both BPR terms run over the whole catalogue, the target
+itself included; InfoNCE has temperature 1. The score is <f_u, E_i>, with the raw item table.
+
+The authors' mask lets the user token read every item and every item read the user token. So from the second
+block on an item's state knows the items behind it, its own label among them, and f_u has read all but the last of
+the labels it is asked to rank. At inference nothing leaks, and a model trained on leaked labels ranks badly there,
+which may explain its row in Table 2. It is the default, for fidelity. `causal_user_token` closes the leak: the
+items read a user token in front that reads nothing; s_u is that of a second user token behind the newest item,
+which nobody reads; and f_u ranks the newest target only, the one that is not among the inputs.
+
+Where this implementation differs: no classes for padding and mask in the softmax and the BPR; dropout inside the
+feed-forward layer stands before its activation; BPR and InfoNCE are grouped by user, the same values in bounded memory.
+"""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from createrec.config import MRGSRecConfig
+from createrec.data.graph import SparseMatrix, bipartite_adjacency, build_edges
+from createrec.data.sequences import Packed, append, pack, sort_by_length
+from createrec.losses.all_item_bpr import all_item_bpr
+from createrec.losses.cross_entropy import linear_cross_entropy
+from createrec.losses.user_contrastive import user_contrastive
+from createrec.models.base import Batch, Phase, QueryBatch, TrainingData
+from createrec.models.frozen import FrozenVectors
+from createrec.models.graph_encoder import GraphVectors
+from createrec.models.post_norm import PostNormBlock
+from createrec.models.transformer import INITIAL_STD, QUERY_BLOCK, Dropout, Rectangle, rectangles, training_rows
+from createrec.randomness import Randomness
+
+LAYER_NORM_EPSILON = 1e-9
+
+
+class _Hop(torch.autograd.Function):
+    """A product with a matrix whose pattern is symmetric and whose values are not (edge dropout)."""
+
+    @staticmethod
+    def forward(ctx, nodes: Tensor, values: Tensor, adjacency: SparseMatrix, mirror: Tensor) -> Tensor:
+        ctx.save_for_backward(values)
+        ctx.adjacency, ctx.mirror = adjacency, mirror
+        return replace(adjacency, values=values) @ nodes
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        (values,) = ctx.saved_tensors
+        return replace(ctx.adjacency, values=values[ctx.mirror]) @ grad.contiguous(), None, None, None
+
+
+def mirror_entries(adjacency: SparseMatrix) -> Tensor:
+    """For each entry (r, c) of a matrix with a symmetric pattern, where (c, r) stands; int64 [entries]."""
+    nodes = len(adjacency.offsets) - 1
+    column = adjacency.columns.long()
+    row = torch.repeat_interleave(torch.arange(nodes, device=column.device), adjacency.offsets.diff().long())
+    return torch.argsort(column * nodes + row)
+
+
+def two_way(layout: list[Rectangle], device: torch.device) -> list[Rectangle]:
+    """Rectangles in which every token reads what stands before it, and the first of each row reads the whole row."""
+    opened = []
+    for rectangle in layout:
+        longest = rectangle.shape[1]
+        seen = torch.ones(longest, longest, dtype=torch.bool, device=device).tril()[None, None]
+        first = (torch.arange(longest, device=device) == 0)[:, None]
+        real = first & (True if rectangle.real is None else rectangle.real)
+        opened.append(replace(rectangle, real=seen | real))
+    return opened
+
+
+class MRGSRec(FrozenVectors):
+    """User token, one graph, fusion by an MLP."""
+
+    needs_known_user = True
+    needs_history = False
+
+    def __init__(self, config: MRGSRecConfig, data: TrainingData, randomness: Randomness) -> None:
+        super().__init__(data, randomness)
+        if config.max_length is None:
+            raise ValueError("max_length is not resolved")
+        self.config = config
+        d = config.dimension
+        # The graph sees what the sequences see: the last `max_length` training items.
+        edges = build_edges(data, graph_last=config.max_length)
+        self.adjacency = bipartite_adjacency(edges, data.user_count, data.item_count)
+        self.mirror = mirror_entries(self.adjacency)
+        self.user_table = nn.Parameter(torch.empty(data.user_count, d))
+        self.item_table = nn.Parameter(torch.empty(data.item_count, d))
+        self.positions = nn.Parameter(torch.empty(config.max_length, d))
+        self.norm = nn.LayerNorm(d, eps=LAYER_NORM_EPSILON)
+        self.dropout = Dropout(config.dropout)
+        self.blocks = nn.ModuleList(
+            PostNormBlock(d, config.heads, config.feedforward_dimension, config.dropout, LAYER_NORM_EPSILON)
+            for _ in range(config.blocks)
+        )
+        inner = config.feedforward_dimension
+        self.fusion = nn.Sequential(nn.Linear(2 * d, inner), nn.GELU(), nn.Linear(inner, d))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Normal with deviation 0.02, cut at twice that, for every matrix; zero biases."""
+        generator = self.randomness.generator("init/mrgsrec")
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                start = torch.empty(parameter.shape)
+                nn.init.trunc_normal_(start, 0.0, INITIAL_STD, -2 * INITIAL_STD, 2 * INITIAL_STD, generator)
+                parameter.data.copy_(start)
+            elif name.endswith("bias"):
+                nn.init.zeros_(parameter)
+
+    def phases(self) -> tuple[Phase, ...]:
+        c = self.config
+        weights = {
+            "local": c.local_weight,
+            "global": c.global_weight,
+            "fused": c.fused_weight,
+            "contrastive": c.contrastive_weight,
+        }
+        return (Phase("train", c.training.epochs, weights, ("sequences",), c.max_length),)
+
+    def compute_vectors(self) -> GraphVectors:
+        """G: vectors of users and items after the graph, with edge dropout in training."""
+        values, rate = self.adjacency.values, self.config.dropout
+        if self.training and rate:
+            chance = torch.rand(len(values), device=values.device, generator=self.randomness.generator("edge_dropout"))
+            values = values * (chance >= rate) / (1 - rate)
+        layer = torch.cat([self.user_table, self.item_table])
+        total = layer
+        for _ in range(self.config.layers):
+            layer = _Hop.apply(layer, values, self.adjacency, self.mirror)
+            total = total + F.normalize(layer, dim=1)
+        total = total / (self.config.layers + 1)
+        return GraphVectors(total[: self.data.user_count], total[self.data.user_count :])
+
+    def encode(self, packed: Packed, users: Tensor) -> tuple[Tensor, Tensor]:
+        """States h [tokens, d] of the items and s_u [batch, d] of the users int64 [batch], row by row."""
+        batch, tokens = len(users), len(packed.items)
+        items = F.embedding(packed.items, self.item_table) + F.embedding(packed.from_end, self.positions)
+        vectors = torch.cat([F.embedding(users, self.user_table), self.dropout(self.norm(items))])
+        # Each row gets a user token in front, and with the causal switch one more behind.
+        layout = append(packed, 0)
+        place = torch.arange(tokens, device=users.device) + packed.row + 1
+        if self.config.causal_user_token:
+            layout = append(layout, 0)
+            place = place + packed.row
+            if packed.live is not None:
+                place = place + (~packed.live).long()
+        source = torch.empty(len(layout.items), dtype=torch.int64, device=users.device)
+        source[place] = torch.arange(batch, batch + tokens, device=users.device)
+        source[layout.starts] = torch.arange(batch, device=users.device)
+        readers = layout.starts
+        if self.config.causal_user_token:
+            readers = layout.last
+            source[readers] = torch.arange(batch, device=users.device)
+        x = F.embedding(source, vectors)
+        causal = self.config.causal_user_token
+        cells = rectangles(layout, causal=True) if causal else two_way(rectangles(layout, causal=False), x.device)
+        for block in self.blocks:
+            x = block(x, cells, causal=causal)
+        return F.embedding(place, x), F.embedding(readers, x)
+
+    def fuse(self, states: Tensor, graph: Tensor) -> Tensor:
+        """f_u [batch, d] of s_u and g_u [batch, d]."""
+        eta = self.config.graph_mixing
+        return self.fusion(torch.cat([states, (1 - eta) * states + eta * graph], dim=1))
+
+    def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
+        sequences, length = self.data.sequences, self.config.max_length
+        packed = training_rows(sequences, batch.sequences, length, drop_newest=1)
+        labels = sequences.values[packed.source + 1]
+        users, static = packed.rows, packed.live is not None
+        # Labels of each user, newest first; dead tokens go to a column of their own.
+        columns = length if static else packed.longest
+        grouped = labels.new_zeros(len(users), columns + 1)
+        grouped[packed.row, packed.from_end if packed.live is None else packed.from_end.where(packed.live, columns)] = (
+            labels
+        )
+        grouped, counts = grouped[:, :columns], packed.lengths
+        states, summaries = self.encode(packed, users)
+        vectors = self.vectors()
+        user_vectors = F.embedding(users, vectors.users)
+        terms: dict[str, Tensor] = {}
+        if phase.wants("local"):
+            weights = None if packed.live is None else packed.live.to(states.dtype)
+            terms["local"] = linear_cross_entropy(states, vectors.items, labels, weights)
+        if phase.wants("global"):
+            terms["global"] = all_item_bpr(user_vectors, vectors.items, grouped, counts, static=static)
+        if phase.wants("fused"):
+            fused = self.fuse(summaries, user_vectors)
+            if self.config.causal_user_token:
+                grouped, counts = grouped[:, :1], counts.clamp_max(1)
+            terms["fused"] = all_item_bpr(fused, self.item_table, grouped, counts, static=static)
+        if phase.wants("contrastive"):
+            terms["contrastive"] = user_contrastive(states, user_vectors, packed.row, packed.lengths, packed.live)
+        return terms
+
+    def user_states(self, queries: QueryBatch) -> Tensor:
+        histories, users = queries.histories, queries.users.clamp_min(0)
+        graph = self.vectors().users
+        rows = sort_by_length(histories, torch.arange(len(histories), device=users.device))
+        states = self.item_table.new_zeros(len(histories), self.config.dimension)
+        for block in rows.split(QUERY_BLOCK):
+            _, summaries = self.encode(pack(histories, block, self.config.max_length), users[block])
+            states[block] = self.fuse(summaries, F.embedding(users[block], graph))
+        return states
+
+    def item_vectors(self) -> Tensor:
+        return self.item_table
