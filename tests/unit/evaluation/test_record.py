@@ -1,0 +1,97 @@
+"""Records, their collection, and the sensitivity to the protocol's switches."""
+
+import csv
+
+import numpy as np
+import pytest
+from support import CPU, run_of, small_split
+
+from createrec.config import EvaluationConfig
+from createrec.data.split import statistics
+from createrec.errors import DataError
+from createrec.evaluation.collect import COLUMNS, collect
+from createrec.evaluation.metrics import metrics
+from createrec.evaluation.ranking import rank
+from createrec.evaluation.record import evaluate_run, write_record
+from createrec.files import write_json
+from createrec.training.run import train_run
+
+
+@pytest.fixture(scope="module")
+def evaluated():
+    made = small_split(items=200, users=60)
+    run = run_of("sasrec", fold="test", training={"epochs": 1})
+    model, facts = train_run(run, made, CPU)
+    about = {"dataset": "small", "label": "made", **statistics(made)}
+    return made, run, model, evaluate_run(run, made, about, model, facts)
+
+
+def test_the_record_holds_the_metrics_of_its_ranks(evaluated):
+    made, run, model, (record, table) = evaluated
+    queries = made.queries("test", EvaluationConfig(**run.evaluation))
+    ranking = rank(model, queries, remove_seen=True, k=100)
+    assert record["metrics"] == metrics(ranking.ranks, ranking.top, made.item_count, (10, 100))
+    assert table.column_names == ["user", "target", "rank"]
+    assert np.array_equal(table["rank"].to_numpy(), ranking.ranks)
+    assert np.array_equal(table["user"].to_numpy(), queries.user)
+    assert np.array_equal(table["target"].to_numpy(), queries.target)
+    assert {key: record[key] for key in ("dataset", "model", "variant", "seed", "setup", "fold", "label")} == {
+        "dataset": "small",
+        "model": "sasrec",
+        "variant": "test",
+        "seed": 0,
+        "setup": "temporal",
+        "fold": "test",
+        "label": "made",
+    }
+
+
+def test_each_switch_is_measured_by_itself(evaluated):
+    made, run, model, (record, _) = evaluated
+    base = EvaluationConfig(**run.evaluation)
+    for name, values in record["sensitivity"].items():
+        changed = {
+            key: {"true": True, "false": False}.get(value, value)
+            for key, value in (pair.split("=") for pair in name.split(","))
+        }
+        other = base.model_copy(update=changed)
+        ranking = rank(model, made.queries("test", other), remove_seen=other.remove_seen, k=100)
+        assert values == metrics(ranking.ranks, ranking.top, made.item_count, (10, 100)), name
+    assert set(record["sensitivity"]) == {
+        "target=first",
+        "target=random",
+        "history_strict=true",
+        "drop_cold_items=true",
+        "history_strict=true,drop_cold_items=true",
+        "remove_seen=false",
+    }
+    different = [values for values in record["sensitivity"].values() if values != record["metrics"]]
+    assert len(different) == len(record["sensitivity"]), "a switch that changes nothing is not wired"
+
+
+def test_records_are_collected_one_row_a_metric(evaluated, tmp_path):
+    *_, (record, table) = evaluated
+    paths = []
+    for seed in (1, 0):
+        folder = tmp_path / f"seed{seed}"
+        write_record({**record, "seed": seed}, table, folder / "record.json", folder / "ranks.parquet")
+        paths.append(folder / "record.json")
+    assert collect(paths, tmp_path / "metrics.csv") == 2 * len(record["metrics"])
+    with (tmp_path / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert tuple(rows[0]) == COLUMNS
+    for seed in ("0", "1"):
+        own = {row["metric"]: float(row["value"]) for row in rows if row["seed"] == seed}
+        assert own == record["metrics"], "exact, not rounded"
+    assert collect(reversed(paths), tmp_path / "other.csv") == len(rows)
+    assert (tmp_path / "other.csv").read_bytes() == (tmp_path / "metrics.csv").read_bytes()
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    write_json(tmp_path / "record.json", {"metrics": {"ndcg@10": 0.1}})
+    with pytest.raises(DataError, match=r"record\.json: not a record"):
+        collect([tmp_path / "record.json"], tmp_path / "metrics.csv")
+    (tmp_path / "record.json").write_text("{")
+    with pytest.raises(DataError, match=r"record\.json: not a JSON file"):
+        collect([tmp_path / "record.json"], tmp_path / "metrics.csv")
+    assert not (tmp_path / "metrics.csv").exists()
