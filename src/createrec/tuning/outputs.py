@@ -15,13 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from createrec.errors import TrainingError
 from createrec.files import atomic_path
 from createrec.tuning.space import nested
-from createrec.tuning.study import StudySettings, finished
-
-STATES = {
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-}
+from createrec.tuning.study import STATES, StudySettings, finished
 
 
 def write_trials(study: optuna.Study, settings: StudySettings, path: Path) -> None:

@@ -30,15 +30,13 @@ def study_slice(config: ProjectConfig, dataset: str, model: str) -> dict[str, An
     tuning = config.tuning
     settings = resolve(config, dataset, model, tuned=False)
     fixed = config.models[model].model_dump(exclude_unset=True)
-    ranges = {
-        name: searched
-        for name, searched in _ranges(tuning, model, settings).items()
-        if _get(fixed, name) is None  # what config.yaml says wins over tuned settings, so tuning it is in vain
-    }
-    if not ranges:
-        raise ConfigError(f"tuning.spaces.{model}: nothing to search; name at least one setting that is not fixed")
+    ranges = _ranges(tuning, model, settings)
     for name, searched in ranges.items():
         _check(model, settings, name, searched)
+    # What config.yaml says wins over tuned settings, so tuning it would be in vain.
+    ranges = {name: searched for name, searched in ranges.items() if _get(fixed, name) is None}
+    if not ranges:
+        raise ConfigError(f"tuning.spaces.{model}: nothing to search; name at least one setting that is not fixed")
     run = make_run(config, dataset, model, "tuning", fold="validation").slice()
     defaults = {name: _get(settings, name) for name in ranges}
     first = [

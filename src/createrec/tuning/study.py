@@ -34,13 +34,17 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from createrec.config import Choices, Searched, SearchSpace, TuningConfig, validate
 from createrec.data.split import Split
 from createrec.errors import ConfigError, DataError, TrainingError
+from createrec.training.run import run_of_slice
 from createrec.tuning.space import trial_settings
 from createrec.tuning.worker import receive, send, serve
 from createrec.version import code_version
 
 INTERRUPTED = "interrupted"
+STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
 # The phase (createrec.models.create) that no curve is compared in: it has another length in each trial.
 WARMUP = "warmup"
+# Workers start afresh, because a CUDA context does not survive a fork.
+PROCESSES = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,10 @@ class StudySettings:
             raise ConfigError(f"--settings: expected the keys {', '.join(sorted(keys))}, found {', '.join(values)}")
         space = validate({"space": values["space"]}, "--settings", SearchSpace).space
         tuning = validate(values["tuning"], "--settings: tuning", TuningConfig)
-        return cls(values["run"], tuning, space, tuple(values["first"]))
+        run = run_of_slice(values["run"])
+        if run.fold != "validation":
+            raise ConfigError(f"--settings: run.fold is '{run.fold}'; a study is measured on the fold 'validation'")
+        return cls(run.slice(), tuning, space, tuple(values["first"]))
 
     def name(self, split_hash: str) -> str:
         """Names the study by what decides its trials, the budget apart: a raised budget goes on with the study."""
@@ -281,8 +288,8 @@ class _Session:
             waiting += 1
 
     def _start(self) -> _Lane:
-        here, there = multiprocessing.get_context("spawn").Pipe()
-        process = multiprocessing.get_context("spawn").Process(target=serve, args=(there, *self.arguments), daemon=True)
+        here, there = PROCESSES.Pipe()
+        process = PROCESSES.Process(target=serve, args=(there, *self.arguments), daemon=True)
         process.start()
         there.close()
         return _Lane(process, here)
@@ -344,7 +351,11 @@ class _Session:
         """A worker's process has ended by itself."""
         lane.process.join()
         code = lane.process.exitcode
-        reason = f"the training process was ended by signal {-code}" if code < 0 else f"exit status {code}"
+        reason = (
+            f"the training process was ended by signal {-code}"
+            if code < 0
+            else f"the training process ended with status {code}"
+        )
         if code == -9:
             reason += ", as the system does when memory runs out"
         self.lanes.remove(lane)
@@ -372,4 +383,4 @@ class _Session:
         lane.trial = None
         shown = "" if value is None else f", ndcg@10 {value:.5f} at epoch {lane.best_epoch}"
         done = f"{len(finished(self.study))} of {self.settings.tuning.trials} done"
-        print(f"trial {trial.number} {state.name.lower()}{shown}{reason and ': ' + reason} ({done})", flush=True)
+        print(f"trial {trial.number} {STATES[state]}{shown}{reason and ': ' + reason} ({done})", flush=True)
