@@ -40,6 +40,20 @@ def register(commands: argparse._SubParsersAction) -> None:
     add_device(command)
     command.set_defaults(run=run_run)
 
+    command = commands.add_parser("campaign", help="make the most valuable missing runs within a time budget")
+    command.add_argument("--seconds", type=float, required=True, help="time budget")
+    command.add_argument("--workers", type=int, default=1, help="trainings side by side")
+    command.add_argument("--datasets", nargs="+", required=True, help="datasets at hand")
+    command.add_argument("--groups", nargs="+", default=None, help="tables and ablations, in order (default: all)")
+    command.add_argument("--models", nargs="+", default=None, help="only these models")
+    command.add_argument("--results", type=Path, default=RESULTS, help="folder of data, splits and checkpoints")
+    command.add_argument("--published", type=Path, default=RESULTS / "published", help="where records go")
+    command.add_argument("--archive", type=Path, metavar="TAR.GZ", help="pack all published records at the end")
+    command.add_argument("--list", action="store_true", help="print what is missing, and do nothing")
+    add_config(command)
+    add_device(command)
+    command.set_defaults(run=run_campaign)
+
     command = commands.add_parser("models", help="list the models, one name a line")
     add_config(command)
     command.set_defaults(run=lambda options: print("\n".join(config_of(options).models)))
@@ -140,3 +154,30 @@ def run_run(options: argparse.Namespace) -> None:
     write_record(record, ranking, folder / "record.json", folder / "ranks.parquet")
     for name, value in record["metrics"].items():
         print(f"{name:<12} {100 * value:.2f} %")
+
+
+def run_campaign(options: argparse.Namespace) -> None:
+    from createrec.training.campaign import GROUP_ORDER, archive, campaign, missing_runs
+
+    config = config_of(options)
+    groups = options.groups or GROUP_ORDER
+    unknown = sorted(set(groups) - set(GROUP_ORDER))
+    if unknown:
+        raise ConfigError(f"--groups: unknown {', '.join(unknown)}; known: {', '.join(GROUP_ORDER)}")
+    runs = missing_runs(config, options.published, options.datasets, groups)
+    runs = [run for run in runs if options.models is None or run.model in options.models]
+    if options.list:
+        print("\n".join(run.folder for run in runs))
+        return
+    lines = campaign(
+        config,
+        runs,
+        results=options.results,
+        published=options.published,
+        seconds=options.seconds,
+        workers=options.workers,
+        device=options.device,
+    )
+    print(f"{len(lines)} of {len(runs)} missing runs ended")
+    if options.archive:
+        print(f"{options.archive}: {archive(options.published, options.archive)} files")

@@ -1,0 +1,151 @@
+"""Fills `results/published` with the most valuable missing runs, side by side, within a time budget.
+
+For machines that are at hand for a while: a lent GPU, a night on two cores. What is brought home are records and
+ranks, never models; what was interrupted goes on from its checkpoint in the next campaign on the same machine.
+"""
+
+import multiprocessing
+import queue
+import shutil
+import tarfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from createrec.config import ProjectConfig
+from createrec.data.commands import split_dataset
+from createrec.errors import CreaterecError
+from createrec.files import atomic_path
+from createrec.plan import Run, plan
+
+RECORD_FILES = ("record.json", "ranks.parquet")
+# What a reader asks first comes first: the main table, then the ablations as the paper orders its claims.
+GROUP_ORDER = (
+    "table2",
+    "ablation_warmup",
+    "ablation_barlow_weight",
+    "ablation_alignment",
+    "ablation_graph_size",
+    "ablation_backbone",
+    "table3",
+    "figure2",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be made and the folders it reads and writes."""
+
+    run: Run
+    results: Path
+    published: Path
+    device: str
+
+
+def missing_runs(
+    config: ProjectConfig, published: Path, datasets: Sequence[str], groups: Sequence[str] = GROUP_ORDER
+) -> list[Run]:
+    """Planned runs without a record, the most valuable first.
+
+    Groups come in the order given; within a group every cell gets its first seed before any gets its second, because
+    a table with one seed everywhere says more than half a table with three.
+    """
+    cells = plan(config)
+    ordered: dict[str, Run] = {}
+    for group in groups:
+        for cell in sorted(cells[group], key=lambda cell: cell.run.seed):
+            ordered.setdefault(cell.run.folder, cell.run)
+    return [
+        run
+        for run in ordered.values()
+        if run.dataset in datasets and not (published / "runs" / run.folder / RECORD_FILES[0]).exists()
+    ]
+
+
+def make_record(job: Job) -> float:
+    """Trains and evaluates one run and publishes its record; returns the seconds it took."""
+    from createrec.data.split import Split
+    from createrec.evaluation.record import evaluate_run, write_record
+    from createrec.files import read_json
+    from createrec.training.device import choose_device
+    from createrec.training.run import CHECKPOINT, train_run
+
+    started = time.perf_counter()
+    run, working = job.run, job.results / "runs" / job.run.folder
+    folder = job.results / "splits" / run.dataset / run.setup
+    split, statistics = Split.load(folder / "split.safetensors"), read_json(folder / "split.json")
+    model, facts = train_run(run, split, choose_device(job.device), checkpoint_folder=working)
+    record, ranks = evaluate_run(run, split, statistics, model, facts)
+    target = job.published / "runs" / run.folder
+    write_record(record, ranks, target / RECORD_FILES[0], target / RECORD_FILES[1])
+    (working / CHECKPOINT).unlink(missing_ok=True)
+    return time.perf_counter() - started
+
+
+def _work(jobs: multiprocessing.Queue, reports: multiprocessing.Queue) -> None:
+    """One worker: makes records until the queue is empty; a failed run is reported and does not stop the others."""
+    while True:
+        try:
+            job = jobs.get(timeout=1)
+        except queue.Empty:
+            return
+        try:
+            reports.put((job.run.folder, f"{make_record(job):.0f} s"))
+        except CreaterecError as error:
+            reports.put((job.run.folder, f"failed: {error}"))
+
+
+def campaign(
+    config: ProjectConfig,
+    runs: Sequence[Run],
+    *,
+    results: Path,
+    published: Path,
+    seconds: float,
+    workers: int,
+    device: str,
+) -> list[str]:
+    """Makes as many of `runs` as fit into `seconds`, `workers` at a time; returns a line for each that ended.
+
+    When the time is up, running trainings are stopped; their checkpoints stay in `results`.
+    """
+    deadline = time.monotonic() + seconds
+    for dataset, setup in dict.fromkeys((run.dataset, run.setup) for run in runs):
+        split_dataset(config, dataset, setup, results)
+        for source in (
+            results / "data" / dataset / "dataset.json",
+            results / "splits" / dataset / setup / "split.json",
+        ):
+            if source.exists():
+                with atomic_path(published / source.relative_to(results)) as temporary:
+                    shutil.copyfile(source, temporary)
+    context = multiprocessing.get_context("spawn")
+    jobs, reports = context.Queue(), context.Queue()
+    for run in runs:
+        jobs.put(Job(run, results, published, device))
+    processes = [context.Process(target=_work, args=(jobs, reports), daemon=True) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    lines: list[str] = []
+    while any(process.is_alive() for process in processes) and time.monotonic() < deadline:
+        try:
+            folder, outcome = reports.get(timeout=1)
+        except queue.Empty:
+            continue
+        lines.append(f"{folder}: {outcome}")
+        print(lines[-1], flush=True)
+    for process in processes:
+        process.terminate()
+    while not reports.empty():
+        lines.append("{}: {}".format(*reports.get()))
+    return lines
+
+
+def archive(published: Path, output: Path) -> int:
+    """Packs every published record, its ranks and the summaries into one .tar.gz; returns the number of files."""
+    files = sorted(path for path in published.rglob("*") if path.suffix in (".json", ".parquet", ".csv"))
+    with atomic_path(output) as temporary, tarfile.open(temporary, "w:gz") as tar:
+        for path in files:
+            tar.add(path, path.relative_to(published).as_posix())
+    return len(files)
