@@ -74,12 +74,12 @@ def write_best(study: optuna.Study, settings: StudySettings, statistics: Mapping
     trials, best = finished(study), best_trial(study)
     counts = [f"{sum(trial.state == state for trial in trials)} {name}" for state, name in STATES.items()]
     seen = {fact: sorted({trial.user_attrs[fact] for trial in trials}) for fact in ("device", "code_version")}
-    label = statistics.get("label")
+    label, epoch = statistics.get("label"), best.user_attrs["best_epoch"]
     lines = [
         f"Tuned settings of {settings.run['model']} on {settings.run['dataset']}{f' ({label})' if label else ''}, "
         "written by `createrec tune`; see hparams/README.md.",
         f"objective: validation ndcg@10 = {best.value:.6f}",
-        f"found by: trial {best.number}, epoch {best.user_attrs['best_epoch']}",
+        f"found by: trial {best.number}" + ("" if epoch is None else f", epoch {epoch}"),
         f"study: {study.study_name}, seed {settings.tuning.seed}, {study.user_attrs['hours']:.2f} hours",
         f"trials: {len(trials)} ({', '.join(counts)})",
         f"split: {statistics['split_hash']}",

@@ -381,6 +381,7 @@ class _Session:
         self.study.tell(trial, value if state == TrialState.COMPLETE else None, state=state)
         self.study.set_user_attr("hours", self.hours)
         lane.trial = None
-        shown = "" if value is None else f", ndcg@10 {value:.5f} at epoch {lane.best_epoch}"
+        when = "" if lane.best_epoch is None else f" at epoch {lane.best_epoch}"
+        shown = "" if value is None else f", ndcg@10 {value:.5f}{when}"
         done = f"{len(finished(self.study))} of {self.settings.tuning.trials} done"
         print(f"trial {trial.number} {STATES[state]}{shown}{reason and ': ' + reason} ({done})", flush=True)
