@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -39,6 +40,19 @@ def job_counts() -> Callable[[subprocess.CompletedProcess[str]], dict[str, int]]
         return {rule: int(count) for rule, count in counts if rule != "total"}
 
     return read
+
+
+@pytest.fixture(scope="session")
+def copy_project() -> Callable[[Path], None]:
+    """Copies what Snakemake reads into a folder, where a test may edit it, or nobody else does."""
+
+    def copy(folder: Path) -> None:
+        for name in ("Snakefile", "config.yaml"):
+            shutil.copy(ROOT / name, folder)
+        for name in ("workflow", "profiles", "src"):
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+
+    return copy
 
 
 @pytest.fixture

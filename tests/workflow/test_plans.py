@@ -1,6 +1,7 @@
 """Every public target plans in an empty folder, with the jobs that config.yaml asks for."""
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,20 @@ EXPECTED |= {name: EXPECTED[shown_by] | {name: 1} for name, shown_by in ABLATION
 @pytest.mark.parametrize("target", EXPECTED)
 def test_a_target_plans_its_jobs_and_no_other(plan, target: str) -> None:
     assert plan(target) == EXPECTED[target]
+
+
+def documented() -> dict[str, list[int]]:
+    """Jobs and trainings a target, from the table in docs/workflow.md."""
+    text = (ROOT / "docs" / "workflow.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (\d+) \| (\d+) \|$", text, re.MULTILINE)
+    return {target: [int(jobs), int(trainings)] for target, jobs, trainings in rows}
+
+
+@pytest.mark.parametrize("target", sorted(documented()))
+def test_the_documented_job_counts(plan, target: str) -> None:
+    options = ("--configfile", ROOT / "config" / "demo.yaml") if target == "demo" else ()
+    counts = EXPECTED.get(target) or plan(target, *options)
+    assert documented()[target] == [sum(counts.values()), counts.get("train", 0)]
 
 
 @pytest.mark.parametrize("target", ["all", "comparison", "metrics"])

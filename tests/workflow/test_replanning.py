@@ -51,13 +51,10 @@ class Project:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory, snakemake, job_counts) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory, copy_project, snakemake, job_counts) -> Path:
     """A project in which everything that TARGETS need is there and up to date."""
     folder = tmp_path_factory.mktemp("finished")
-    for name in ("Snakefile", "config.yaml"):
-        shutil.copy(ROOT / name, folder)
-    for name in ("workflow", "profiles", "src"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+    copy_project(folder)
     project = Project(folder, snakemake, job_counts)
     project.configure()
     outputs = [folder / line.split("\t")[0] for line in project.run("--summary").stdout.splitlines()[1:]]

@@ -349,6 +349,11 @@ def gpu_of(wildcards):
     return 1 if "training" in run_of(wildcards).settings else 0
 
 
+def gpu_mb_of(wildcards, attempt):
+    """Memory of a card: the largest of the paper's trainings holds its logits and their gradients in 8 GB."""
+    return 8000 * attempt * gpu_of(wildcards)
+
+
 def growing(megabytes):
     """A `mem_mb` function: a job that was killed for its memory gets as much again on each retry."""
 

@@ -18,6 +18,7 @@ rule evaluate:
     threads: 2
     resources:
         gpu=gpu_of,
+        gpu_mb=gpu_mb_of,
         mem_mb=growing(6000),
         runtime=60,
     params:

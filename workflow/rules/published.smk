@@ -73,7 +73,7 @@ rule published_comparison:
     output:
         collect(
             "results/published/comparison/{name}.{suffix}",
-            name=["comparison", "claims", "significance"],
+            name=["comparison", "claims", "significance", "sensitivity"],
             suffix=["csv", "md", "html"],
         ),
     log:

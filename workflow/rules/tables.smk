@@ -157,6 +157,14 @@ rule comparison:
             category="Ours beside the paper's",
             labels={"part": "Significance"},
         ),
+        sensitivity="results/comparison/sensitivity.csv",
+        sensitivity_md="results/comparison/sensitivity.md",
+        sensitivity_html=report(
+            "results/comparison/sensitivity.html",
+            caption="../report/sensitivity.rst",
+            category="Ours beside the paper's",
+            labels={"part": "Sensitivity"},
+        ),
     log:
         "logs/comparison.log",
     localrule: True

@@ -16,6 +16,7 @@ rule train:
     threads: 2
     resources:
         gpu=gpu_of,
+        gpu_mb=gpu_mb_of,
         mem_mb=growing(6000),
         runtime=720,
     params:

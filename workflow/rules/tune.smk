@@ -19,7 +19,8 @@ rule study:
     threads: 2
     resources:
         gpu=1,
-        mem_mb=growing(6000),
+        gpu_mb=8000 * PROJECT.tuning.workers,
+        mem_mb=growing(6000 * PROJECT.tuning.workers),
         runtime=2880,
     params:
         settings=study_settings,

@@ -1,0 +1,149 @@
+"""The demo end to end, made smaller: real jobs from the generated data to the rendered tables and figures."""
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TARGETS = ("table1", "table2", "figure2", "comparison", "metrics")
+SHORT = {"epochs": 1, "batch_size": 256}
+SMALLER = {
+    "datasets": {"demo": {"max_length": 10}},
+    "hparams": None,
+    "models": {
+        "sasrec": {"dimension": 8, "blocks": 1, "heads": 1, "training": SHORT},
+        "ultragcn": {"dimension": 8, "negatives": 20},
+        "create": {"warmup_epochs": 1},
+    },
+    "table1": ["demo"],
+    "table2": {"datasets": ["demo"], "models": ["random", "sasrec", "create"], "seeds": [0]},
+    "table3": {"datasets": ["demo"], "models": ["sasrec"], "seeds": []},
+    "figure2": {"datasets": ["demo"], "seeds": [0]},
+    "ablations": {
+        "graph_size": {"datasets": ["demo"], "values": [50], "seeds": []},
+        "warmup": {"datasets": ["demo"], "values": [1], "seeds": [0]},
+        "barlow_weight": {"datasets": ["demo"], "values": [0.2], "seeds": [0]},
+        "alignment": {"datasets": ["demo"], "graphs": ["ultragcn"], "alignments": ["barlow"], "seeds": [0]},
+        "backbone": {"datasets": ["demo"], "sequences": ["sasrec"], "graphs": ["ultragcn"], "seeds": [0]},
+    },
+}
+RUNS = {
+    "demo/random/table2/seed0",
+    "demo/sasrec/table2/seed0",
+    "demo/create/table2/seed0",  # also what every ablation above asks for
+    "demo/create/figure2/seed0",
+}
+
+
+class Demo:
+    """A working folder in which TARGETS were built, and what Snakemake said."""
+
+    def __init__(self, folder: Path, copy_project, snakemake) -> None:
+        self.folder, self.project, self.snakemake = folder / "work", folder, snakemake
+        copy_project(folder)
+        self.folder.mkdir()
+        self.overlay = folder / "smaller.yaml"
+        self.overlay.write_text(yaml.safe_dump(SMALLER))
+        self.result = self.run("--set-threads", "train=1", "evaluate=1")
+
+    def run(self, *arguments: str, targets: Sequence[str | Path] = TARGETS) -> subprocess.CompletedProcess[str]:
+        options = ("--configfile", self.overlay)
+        return self.snakemake(*targets, *arguments, *options, directory=self.folder, project=self.project)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory, copy_project, snakemake) -> Demo:
+    return Demo(tmp_path_factory.mktemp("demo"), copy_project, snakemake)
+
+
+def test_everything_is_built(demo: Demo) -> None:
+    assert demo.result.returncode == 0, demo.result.stdout + demo.result.stderr
+    for number in (1, 2):
+        for suffix in ("csv", "md", "tex", "html"):
+            assert (demo.folder / f"results/tables/table{number}.{suffix}").stat().st_size > 0
+    for suffix in ("pdf", "png", "csv"):
+        assert (demo.folder / f"paper_figures/figure2.{suffix}").stat().st_size > 0
+    records = {
+        str(path.parent.relative_to(demo.folder / "results" / "runs")) for path in demo.folder.rglob("record.json")
+    }
+    assert records == RUNS
+
+
+def test_every_output_says_that_the_data_are_made(demo: Demo) -> None:
+    for number in (1, 2):
+        for suffix in ("md", "tex", "html"):
+            assert "synthetic" in (demo.folder / f"results/tables/table{number}.{suffix}").read_text()
+    for record in demo.folder.rglob("record.json"):
+        assert json.loads(record.read_text())["label"] == "synthetic"
+    rows = (demo.folder / "results" / "metrics.csv").read_text().splitlines()
+    assert len(rows) > len(RUNS) and all("synthetic" in row for row in rows[1:])
+
+
+def test_progress_reaches_the_terminal_and_the_log(demo: Demo) -> None:
+    line = "demo/sasrec/table2/seed0 epoch 0"
+    assert line in demo.result.stdout + demo.result.stderr
+    assert line in (demo.folder / "logs/train/demo/sasrec/table2/seed0.log").read_text()
+
+
+def test_the_second_time_nothing_is_done(demo: Demo, job_counts) -> None:
+    assert job_counts(demo.run("-n")) == {}
+
+
+def test_the_configuration_in_force_lies_beside_the_results(demo: Demo) -> None:
+    kept = json.loads((demo.folder / "results" / "config.json").read_text())
+    assert kept["table2"] == SMALLER["table2"]
+    assert kept["setups"] == yaml.safe_load((ROOT / "config.yaml").read_text())["setups"]
+
+
+def test_a_lost_record_is_measured_again_without_training(demo: Demo, job_counts) -> None:
+    record = demo.folder / "results" / "runs" / "demo" / "sasrec" / "table2" / "seed0" / "record.json"
+    content = record.read_bytes()
+    record.unlink()
+    try:
+        assert job_counts(demo.run("-n", targets=[record.relative_to(demo.folder)])) == {"evaluate": 1}
+    finally:
+        record.write_bytes(content)
+
+
+# Loaded, but without a say in what comes out: see NO_SOURCES in workflow/rules/common.smk. The registry loads every
+# model and every loss; which of them count for a run follows from its settings (test_replanning.py).
+WITHOUT_A_SAY = re.compile(
+    r"(.*/)?__init__|(.*/)?commands|cli|options|config|plan|errors|files|version|(data|models)/registry"
+    r"|data/download|data/synthetic|models/.*|losses/.*|data/graph"
+)
+LIST_MODULES = """
+import sys
+from createrec.cli import main
+status = main(sys.argv[1:])
+print("loaded", *(name for name in sys.modules if name.startswith("createrec.")))
+sys.exit(status)
+"""
+
+
+@pytest.mark.parametrize("rule", ["split", "train", "evaluate", "table2", "figure2"])
+def test_what_a_command_loads_is_an_input_of_its_rule(demo: Demo, tmp_path: Path, rule: str) -> None:
+    header, *lines = demo.run("--detailed-summary").stdout.splitlines()
+    rows = [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]
+    row = next(row for row in rows if row["rule"] == rule and "random" not in row["output_file"])
+    declared = {path.partition("src/createrec/")[2] for path in row["input-file(s)"].split(",")}
+    folder = tmp_path / "copy"
+    shutil.copytree(demo.folder, folder, ignore=shutil.ignore_patterns(".snakemake"))
+    command = shlex.split(row["shellcmd"].replace("\\\n", " "))
+    arguments = command[command.index("createrec") + 1 : command.index("2>&1")]
+    result = subprocess.run(
+        [sys.executable, "-c", LIST_MODULES, *arguments], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stderr
+    loaded = result.stdout.splitlines()[-1].split()[1:]
+    files = {name.partition(".")[2].replace(".", "/") for name in loaded}
+    files = {name for name in files if (ROOT / "src" / "createrec" / f"{name}.py").exists()}
+    assert len(files) > 5
+    assert {f"{name}.py" for name in files if not WITHOUT_A_SAY.fullmatch(name)} <= declared
