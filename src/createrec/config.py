@@ -149,7 +149,6 @@ class LightGCNEncoderConfig(GraphEncoderConfig):
     kind: Literal["lightgcn"] = "lightgcn"
     layers: Count = 3
     l2: Weight = Field(1e-4, description="weight of the batch's squared layer-0 embeddings")
-    refresh_steps: Count = Field(1, description="propagate once per this many steps; above 1 an approximation")
 
 
 class UltraGCNEncoderConfig(GraphEncoderConfig):
