@@ -1,0 +1,112 @@
+"""The typed configuration: wrong keys are named, layers merge, kinds replace."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from createrec.config import ProjectConfig, load, merge, read_yaml, schema, validate
+from createrec.errors import ConfigError
+from createrec.randomness import Randomness
+
+ROOT = Path(__file__).parents[2]
+CONFIG = ROOT / "config.yaml"
+
+
+def changed(**overlay):
+    return merge(read_yaml(CONFIG), overlay)
+
+
+def test_the_projects_configuration_and_its_overlays_are_valid():
+    load([CONFIG])
+    for overlay in sorted((ROOT / "config").glob("*.yaml")):
+        load([CONFIG, overlay])
+
+
+@pytest.mark.parametrize(
+    ("overlay", "words"),
+    [
+        ({"datsets": {}}, ["datsets", "Extra inputs"]),
+        ({"models": {"sasrec": {"kind": "sasrec", "dropuot": 0.1}}}, ["models.sasrec", "dropuot"]),
+        ({"models": {"sasrec": {"kind": "sasrec", "dropout": 1.5}}}, ["dropout", "less than 1", "1.5"]),
+        ({"models": {"x": {"kind": "transformer"}}}, ["models.x", "transformer"]),
+        ({"table1": ["amazon-beuty"]}, ["table1.datasets", "amazon-beuty", "known"]),
+        ({"table2": {"models": ["sasrecc"]}}, ["table2.models", "sasrecc"]),
+        ({"ablations": {"warmup": {"values": ["many"]}}}, ["ablations.warmup.values.0", "many"]),
+        ({"models": {"l": {"kind": "lightgcn", "graph_last": 3, "graph_percent": 5}}}, ["graph_last", "exclude"]),
+        ({"evaluation": {"target": "middle"}}, ["evaluation.target", "middle"]),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(overlay, words):
+    with pytest.raises(ConfigError) as caught:
+        validate(changed(**overlay))
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+def test_all_findings_are_told_at_once():
+    with pytest.raises(ConfigError, match="2 problem"):
+        validate(changed(one=1, two=2))
+
+
+def test_nothing_of_a_configuration_can_be_changed():
+    config = load([CONFIG])
+    with pytest.raises(Exception, match="frozen"):
+        config.hparams = "elsewhere"
+
+
+def test_merge_merges_maps_replaces_lists_and_does_not_touch_its_arguments():
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 4}
+    overlay = {"a": {"c": [3]}, "e": 5}
+    assert merge(base, overlay) == {"a": {"b": 1, "c": [3]}, "d": 4, "e": 5}
+    assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 4}
+    assert overlay == {"a": {"c": [3]}, "e": 5}
+
+
+def test_a_map_whose_kind_changes_is_replaced_whole():
+    base = {"graph": {"kind": "ultragcn", "negatives": 5, "l2": 1.0}}
+    assert merge(base, {"graph": {"kind": "lightgcn"}}) == {"graph": {"kind": "lightgcn"}}
+    assert merge(base, {"graph": {"kind": "ultragcn", "l2": 2.0}}) == {
+        "graph": {"kind": "ultragcn", "negatives": 5, "l2": 2.0}
+    }
+    assert merge(base, {"graph": {"l2": 3.0}})["graph"] == {"kind": "ultragcn", "negatives": 5, "l2": 3.0}
+
+
+@pytest.mark.parametrize(("text", "message"), [("a: [1", "line"), ("- 1", "mapping"), ("", "mapping")])
+def test_a_file_that_is_no_mapping_is_explained(tmp_path, text, message):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"(?s)config\.yaml.*{message}"):
+        read_yaml(path)
+
+
+def test_a_missing_file_is_explained(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml"):
+        load([tmp_path / "none.yaml"])
+
+
+def test_the_schema_knows_every_key():
+    written = schema()
+    assert set(written["properties"]) == set(ProjectConfig.model_fields)
+    assert written["additionalProperties"] is False
+
+
+# --- randomness -----------------------------------------------------------------------------------------------------
+
+
+def test_purposes_do_not_disturb_each_other():
+    first, second = Randomness(0), Randomness(0)
+    first.generator("order/edges").manual_seed(5)
+    assert first.generator("masking").initial_seed() == second.generator("masking").initial_seed()
+    seeds = {Randomness(seed).derived_seed(name) for seed in (0, 1) for name in ("a", "b", "init/a")}
+    assert len(seeds) == 6
+
+
+def test_what_was_first_used_after_a_state_begins_again():
+    one = Randomness(0)
+    torch.rand(2, generator=one.generator("order/edges"))
+    state = one.state()
+    expected = [torch.rand(3, generator=one.generator(name)) for name in ("order/edges", "masking")]
+    one.load_state(state)
+    again = [torch.rand(3, generator=one.generator(name)) for name in ("order/edges", "masking")]
+    for before, after in zip(expected, again, strict=True):
+        assert torch.equal(before, after)

@@ -1,0 +1,173 @@
+"""The plan: who wins among layers of settings, and which trainings are shared."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from createrec.config import load, merge, read_yaml, validate
+from createrec.errors import ConfigError
+from createrec.plan import GROUPS, make_run, plan, resolve, runs
+
+CONFIG = Path(__file__).parents[2] / "config.yaml"
+BEAUTY = "amazon-beauty"
+
+
+@pytest.fixture(scope="module")
+def config():
+    return validate(merge(read_yaml(CONFIG), {"hparams": None}))
+
+
+def tuned(tmp_path, files, **overlay):
+    """A configuration whose tuned settings are these, {model: settings}, for Beauty."""
+    folder = tmp_path / "hparams" / BEAUTY
+    folder.mkdir(parents=True)
+    for model, settings in files.items():
+        (folder / f"{model}.yaml").write_text(yaml.safe_dump(settings))
+    return validate(merge(read_yaml(CONFIG), {"hparams": str(tmp_path / "hparams"), **overlay}))
+
+
+def test_later_layers_win(tmp_path):
+    """Class default < tuned file < config.yaml < variant."""
+    files = {"sasrec": {"heads": 4, "blocks": 4, "dropout": 0.4}}
+    config = tuned(tmp_path, files, models={"sasrec": {"kind": "sasrec", "blocks": 5, "dropout": 0.5}})
+    found = resolve(config, BEAUTY, "sasrec", {"dropout": 0.6})
+    assert (found["feedforward_factor"], found["heads"], found["blocks"], found["dropout"]) == (1, 4, 5, 0.6)
+    assert resolve(config, "ml-1m", "sasrec")["heads"] == 2, "another dataset's tuning is not ours"
+    assert resolve(config, BEAUTY, "sasrec", tuned=False)["heads"] == 2
+
+
+def test_create_builds_on_its_tuned_parts(tmp_path):
+    files = {
+        "sasrec": {"dimension": 32, "heads": 1, "training": {"learning_rate": 0.005}},
+        "ultragcn": {"dimension": 16, "l2": 0.5},
+        "bert4rec": {"mask_probability": 0.6},
+        "create": {"global_weight": 0.3, "sequence": {"dropout": 0.45}},
+    }
+    config = tuned(tmp_path, files)
+    found = resolve(config, BEAUTY, "create")
+    assert found["dimension"] == 32, "the sequence side's"
+    assert found["training"]["learning_rate"] == 0.005
+    assert (found["sequence"]["heads"], found["sequence"]["dropout"]) == (1, 0.45)
+    assert (found["graph"]["l2"], found["global_weight"]) == (0.5, 0.3)
+    other = resolve(config, BEAUTY, "create", {"sequence": {"kind": "bert4rec"}})
+    assert other["sequence"]["mask_probability"] == 0.6
+    assert other["sequence"]["dropout"] == 0.3, "what was tuned for another kind means nothing here"
+
+
+def test_naming_the_default_kind_changes_nothing(tmp_path):
+    """A tuned part without its kind is of the default kind: so the ablations share the main table's run."""
+    config = tuned(tmp_path, {"create": {"graph": {"l2": 0.7}, "sequence": {"dropout": 0.1}}})
+    plain = resolve(config, BEAUTY, "create")
+    named = resolve(config, BEAUTY, "create", {"graph": {"kind": "ultragcn"}, "sequence": {"kind": "sasrec"}})
+    assert plain == named
+    assert named["graph"]["l2"] == 0.7
+    swapped = resolve(config, BEAUTY, "create", {"graph": {"kind": "lightgcn"}})
+    assert swapped["graph"]["kind"] == "lightgcn"
+    assert swapped["graph"]["l2"] == resolve(config, BEAUTY, "lightgcn")["l2"]
+
+
+@pytest.mark.parametrize("name", ["sasrec", "bert4rec", "gsau", "selfgnn"])
+def test_an_unset_length_is_the_datasets(config, name):
+    assert resolve(config, BEAUTY, name)["max_length"] == 50
+    assert resolve(config, "ml-1m", name)["max_length"] == 200
+    assert resolve(config, "ml-1m", name, {"max_length": 7})["max_length"] == 7
+    assert resolve(config, "ml-1m", name, {"max_length": None})["max_length"] == 200
+
+
+def test_an_unset_length_inside_create_is_the_datasets(config):
+    for override in ({}, {"sequence": {"max_length": None}}, {"sequence": {"kind": "bert4rec"}}):
+        assert resolve(config, "ml-1m", "create", override)["sequence"]["max_length"] == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("beuty", "sasrec"), "unknown dataset 'beuty'; known: .*amazon-beauty"),
+        ((BEAUTY, "sasrecc"), "unknown model 'sasrecc'; known: .*sasrec"),
+        ((BEAUTY, "sasrec", {"dropuot": 1}), "(?s)models.sasrec for amazon-beauty.*dropuot"),
+        ((BEAUTY, "create", {"graph": {"layers": 2}}), "(?s)graph.ultragcn.layers|graph.*layers"),
+    ],
+)
+def test_what_does_not_exist_is_named(config, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        resolve(config, *arguments)
+
+
+def test_the_rankings_switch_follows_dataset_and_setup(config):
+    assert make_run(config, BEAUTY, "sasrec").evaluation["remove_seen"] is True
+    assert make_run(config, "yambda-50m", "sasrec").evaluation["remove_seen"] is False
+    assert make_run(config, BEAUTY, "sasrec", setup="leave-one-out").evaluation["remove_seen"] is False
+    own = validate(merge(read_yaml(CONFIG), {"hparams": None, "evaluation": {"remove_seen": False}}))
+    assert make_run(own, BEAUTY, "sasrec").evaluation["remove_seen"] is False
+
+
+def test_every_group_is_planned_and_sized_by_the_configuration(config):
+    groups = plan(config)
+    assert list(groups) == list(GROUPS)
+    part = config.table2
+    assert len(groups["table2"]) == len(part.datasets) * len(part.models) * len(part.seeds)
+    part = config.ablations.backbone
+    assert len(groups["ablation_backbone"]) == len(part.datasets) * len(part.seeds) * len(part.sequences) * len(
+        part.graphs
+    )
+    for name in ("warmup", "barlow_weight", "graph_size"):
+        sweep = getattr(config.ablations, name)
+        cells = groups[f"ablation_{name}"]
+        assert len(cells) == len(sweep.datasets) * len(sweep.values) * len(sweep.seeds)
+        assert {cell.labels[name] for cell in cells} == set(sweep.values)
+
+
+def test_the_same_training_has_one_folder_and_one_folder_one_training(config):
+    cells = [cell for group in plan(config).values() for cell in group]
+    folders, keys = {}, {}
+    for cell in cells:
+        folders.setdefault(cell.run.key, set()).add(cell.run.folder)
+        keys.setdefault(cell.run.folder, set()).add(cell.run.key)
+    assert all(len(found) == 1 for found in folders.values())
+    assert all(len(found) == 1 for found in keys.values())
+    assert set(runs(config)) == set(keys)
+
+
+def test_the_main_tables_run_stands_in_the_ablations(config):
+    """The whole graph, the default warm-up's neighbours, the default backbone: CREATE itself, trained once."""
+    groups = plan(config)
+    main = {cell.run.folder for cell in groups["table2"]}
+    whole = [cell for cell in groups["ablation_graph_size"] if cell.labels["graph_size"] == 100 and cell.run.seed == 0]
+    assert whole and all(cell.run.folder in main for cell in whole)
+    backbone = [c for c in groups["ablation_backbone"] if c.labels == {"sequence": "sasrec", "graph": "ultragcn"}]
+    assert backbone and all(cell.run.folder in main for cell in backbone if cell.run.dataset in config.table2.datasets)
+
+
+def test_each_ablation_changes_what_it_says(config):
+    groups = plan(config)
+    for cell in groups["ablation_warmup"]:
+        assert cell.run.settings["warmup_epochs"] == cell.labels["warmup"]
+    for cell in groups["ablation_barlow_weight"]:
+        assert cell.run.settings["alignment"]["barlow_weight"] == cell.labels["barlow_weight"]
+    for cell in groups["ablation_graph_size"]:
+        percent = cell.labels["graph_size"]
+        assert cell.run.settings["graph"]["graph_percent"] == (None if percent == 100 else percent)
+    for cell in groups["ablation_backbone"]:
+        found = {part: cell.run.settings[part]["kind"] for part in ("sequence", "graph")}
+        assert found == cell.labels
+    for cell in groups["figure2"]:
+        assert cell.run.fold == "validation"
+    for cell in groups["table3"]:
+        assert cell.run.setup == "leave-one-out"
+
+
+def test_runs_of_different_seeds_settings_or_folds_differ(config):
+    base = make_run(config, BEAUTY, "create")
+    others = [
+        make_run(config, BEAUTY, "create", seed=1),
+        make_run(config, BEAUTY, "create", fold="validation"),
+        make_run(config, BEAUTY, "create", setup="leave-one-out"),
+        make_run(config, BEAUTY, "create", overrides={"warmup_epochs": 1}),
+    ]
+    assert len({run.key for run in (base, *others)}) == 5
+    assert make_run(config, BEAUTY, "create", "another-name").key == base.key
+
+
+def test_the_shipped_configuration_resolves_every_run():
+    assert runs(load([CONFIG]))
