@@ -91,21 +91,22 @@ def _epochs(settings: dict[str, Any]) -> int:
 def run_train(options: argparse.Namespace) -> None:
     from createrec.data.split import Split
     from createrec.training.device import choose_device
-    from createrec.training.run import run_of_slice, save_trained, train_run
+    from createrec.training.run import held, run_of_slice, save_trained, train_run
 
     run = run_of_slice(json_option(options.settings, "--settings"))
     split, statistics = Split.load(options.split), read_json(options.statistics)
     if statistics.get("dataset") != run.dataset or statistics.get("split_hash") != split.hash:
         raise DataError(f"{options.statistics}: does not belong to {options.split} of {run.dataset}; split again")
-    model, facts = train_run(
-        run,
-        split,
-        choose_device(options.device),
-        checkpoint_folder=options.model.parent,
-        checkpoint_seconds=options.checkpoint_seconds,
-        report=Reporter(run.folder, _epochs(run.settings)),
-    )
-    save_trained(model, facts, options.model, options.history)
+    with held(options.model.parent):
+        model, facts = train_run(
+            run,
+            split,
+            choose_device(options.device),
+            checkpoint_folder=options.model.parent,
+            checkpoint_seconds=options.checkpoint_seconds,
+            report=Reporter(run.folder, _epochs(run.settings)),
+        )
+        save_trained(model, facts, options.model, options.history)
 
 
 def _overrides(pairs: list[str]) -> dict[str, Any]:
@@ -123,6 +124,8 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
         *parents, leaf = key.split(".")
         for parent in parents:
             inner = inner.setdefault(parent, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f"--set {pair}: '{parent}' was given a value of its own before")
         inner[leaf] = value
     return settings
 
@@ -132,7 +135,7 @@ def run_run(options: argparse.Namespace) -> None:
     from createrec.evaluation.record import evaluate_run, write_record
     from createrec.plan import make_run
     from createrec.training.device import choose_device
-    from createrec.training.run import save_trained, train_run
+    from createrec.training.run import held, save_trained, train_run
 
     run = make_run(
         load(options.config),
@@ -148,10 +151,11 @@ def run_run(options: argparse.Namespace) -> None:
     folder = options.results / "runs" / run.folder
     device = choose_device(options.device)
     report = Reporter(run.folder, _epochs(run.settings))
-    model, facts = train_run(run, split, device, checkpoint_folder=folder, report=report)
-    save_trained(model, facts, folder / "model.safetensors", folder / "training.json")
-    record, ranking = evaluate_run(run, split, statistics, model, facts)
-    write_record(record, ranking, folder / "record.json", folder / "ranks.parquet")
+    with held(folder):
+        model, facts = train_run(run, split, device, checkpoint_folder=folder, report=report)
+        save_trained(model, facts, folder / "model.safetensors", folder / "training.json")
+        record, ranking = evaluate_run(run, split, statistics, model, facts)
+        write_record(record, ranking, folder / "record.json", folder / "ranks.parquet")
     for name, value in record["metrics"].items():
         print(f"{name:<12} {100 * value:.2f} %")
 

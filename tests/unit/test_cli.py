@@ -1,0 +1,247 @@
+"""The command line: what it does for a small dataset from file to recommendation, and how it says what is wrong."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import yaml
+from support import interactions, plain_settings, run_of
+
+from createrec import cli
+
+TINY = {"epochs": 2, "batch_size": 16, "edge_batch_size": 64, "learning_rate": 0.01}
+MODELS = ("sasrec", "lightgcn", "create", "poprnd")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder with one's own dataset, a configuration, and trained runs of it."""
+    folder = tmp_path_factory.mktemp("project")
+    data = interactions(users=60, items=40, seed=2)
+    with (folder / "mine.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["user", "item", "time"])
+        writer.writerows(
+            (data.user_ids[u], data.item_ids[i], t) for u, i, t in zip(data.user, data.item, data.time, strict=True)
+        )
+    models = {name: plain_settings(name, **({"training": TINY} if name != "poprnd" else {})) for name in MODELS}
+    models |= {name: plain_settings(name) for name in ("ultragcn", "bert4rec")}
+    empty = {"datasets": [], "models": [], "seeds": []}
+    sweep = {"datasets": [], "values": [], "seeds": []}
+    config = {
+        "datasets": {"mine": {"max_length": 7, "file": {"path": str(folder / "mine.csv")}}},
+        "models": models,
+        "hparams": None,
+        "evaluation": {"cutoffs": [5]},
+        "table1": [],
+        "table2": empty,
+        "table3": empty,
+        "figure2": {"datasets": [], "seeds": []},
+        "ablations": {
+            **{name: sweep for name in ("graph_size", "warmup", "barlow_weight")},
+            "alignment": {"datasets": [], "graphs": [], "alignments": [], "seeds": []},
+            "backbone": {"datasets": [], "sequences": [], "graphs": [], "seeds": []},
+        },
+    }
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    for name in MODELS:
+        assert main(folder, "run", "mine", name, "--device", "cpu") == 0
+    return folder
+
+
+def main(folder, command, *arguments):
+    options = ["--config", str(folder / "config.yaml")] if command in ("run", "stats", "models") else []
+    results = ["--results", str(folder / "results")] if command == "run" else []
+    return cli.main([command, *arguments, *options, *results])
+
+
+def run_folder(project, model):
+    return project / "results" / "runs" / "mine" / model / "table2" / "seed0"
+
+
+def recommended(project, capsys, model, *arguments):
+    capsys.readouterr()
+    assert cli.main(["recommend", str(run_folder(project, model)), "--device", "cpu", *arguments]) == 0
+    out, err = capsys.readouterr()
+    return [line.split(",") if line else [] for line in out.splitlines()], err
+
+
+def popularity(project):
+    """Items by their count in the training rows, ties by index; in the dataset's own ids."""
+    from createrec.data.interactions import Interactions
+    from createrec.data.split import Split
+
+    made = Split.load(project / "results/splits/mine/temporal/split.safetensors")
+    names = Interactions.load(project / "results/data/mine/interactions.parquet").item_ids
+    counts = np.bincount(made.items[made.training_rows("test")], minlength=made.item_count)
+    return [names[item] for item in sorted(range(len(counts)), key=lambda item: (-counts[item], item))]
+
+
+def test_run_writes_what_the_contract_names(project):
+    for model in MODELS:
+        folder = run_folder(project, model)
+        assert sorted(path.name for path in folder.iterdir()) == [
+            "model.safetensors",
+            "ranks.parquet",
+            "record.json",
+            "training.json",
+        ]
+        record = json.loads((folder / "record.json").read_text())
+        assert set(record["metrics"]) == {"ndcg@5", "recall@5", "coverage@5"}
+
+
+def test_recommendations_are_known_items_and_none_of_the_history(project, capsys):
+    lists, err = recommended(project, capsys, "create", "--history", "i3,i7,i1", "-k", "6")
+    assert len(lists) == 1 and len(set(lists[0])) == 6
+    assert not set(lists[0]) & {"i3", "i7", "i1"}
+    assert all(name.startswith("i") for name in lists[0])
+    assert not err
+
+
+def test_the_order_of_a_history_matters_to_a_sequence_model(project, capsys):
+    first, _ = recommended(project, capsys, "sasrec", "--history", "i3,i7,i1,i9", "-k", "30")
+    second, _ = recommended(project, capsys, "sasrec", "--history", "i9,i1,i7,i3", "-k", "30")
+    assert first != second
+
+
+def test_unknown_items_are_left_out_and_named(project, capsys):
+    plain, _ = recommended(project, capsys, "create", "--history", "i3,i7")
+    mixed, err = recommended(project, capsys, "create", "--history", "i3,never-seen,i7")
+    assert mixed == plain
+    assert "never-seen" in err and "i7" not in err
+
+
+@pytest.mark.parametrize("history", ["", "never-seen"])
+@pytest.mark.parametrize("model", ["sasrec", "create"])
+def test_an_empty_history_gets_the_most_popular(project, capsys, model, history):
+    lists, _ = recommended(project, capsys, model, "--history", history, "-k", "5")
+    assert lists == [popularity(project)[:5]]
+
+
+def test_a_model_of_users_knows_its_users_and_gives_others_the_most_popular(project, capsys):
+    stranger, _ = recommended(project, capsys, "lightgcn", "--history", "i3,i7", "--user", "nobody", "-k", "5")
+    nameless, _ = recommended(project, capsys, "lightgcn", "--history", "i3,i7", "-k", "5")
+    expected = [name for name in popularity(project) if name not in ("i3", "i7")][:5]
+    assert stranger == nameless == [expected]
+    answers = {
+        tuple(recommended(project, capsys, "lightgcn", "--history", "", "--user", f"u{user}")[0][0])
+        for user in range(60)
+    }
+    assert len(answers) > 10, "users differ"
+
+
+def test_the_user_is_nothing_to_create(project, capsys):
+    one, _ = recommended(project, capsys, "create", "--history", "i3,i7", "--user", "u1")
+    other, _ = recommended(project, capsys, "create", "--history", "i3,i7", "--user", "nobody")
+    assert one == other
+
+
+def test_nothing_that_left_the_ranking_comes_back_when_more_is_asked_for(project, capsys):
+    lists, _ = recommended(project, capsys, "sasrec", "--history", "i3,i7", "-k", "1000")
+    assert len(lists[0]) == len(popularity(project)) - 2
+    assert not set(lists[0]) & {"i3", "i7"}
+
+
+def test_a_file_of_histories(project, capsys, tmp_path):
+    (tmp_path / "histories.txt").write_text("i3,i7\n\ni1, i2\n")
+    lists, _ = recommended(project, capsys, "create", "--histories", str(tmp_path / "histories.txt"), "-k", "4")
+    single = [
+        recommended(project, capsys, "create", "--history", text, "-k", "4")[0][0] for text in ("i3,i7", "", "i1,i2")
+    ]
+    assert lists == single
+
+
+def test_a_run_trained_by_the_rules_recommends_too(project, capsys):
+    """They give a training no switches of the evaluation; the record knows them."""
+    before, _ = recommended(project, capsys, "create", "--history", "i3,i7")
+    path = run_folder(project, "create") / "training.json"
+    original = path.read_text()
+    training = json.loads(original)
+    training["run"]["evaluation"] = {}
+    try:
+        path.write_text(json.dumps(training))
+        assert recommended(project, capsys, "create", "--history", "i3,i7")[0] == before
+    finally:
+        path.write_text(original)
+
+
+def test_stats_prints_the_split(project, capsys, monkeypatch):
+    monkeypatch.chdir(project)
+    capsys.readouterr()
+    assert main(project, "stats", "mine", "--json") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["train_interactions"] + 0 < facts["interactions"]
+    assert facts["dataset"] == "mine"
+
+
+def command_of_evaluate(project, run, folder):
+    split = project / "results/splits/mine/temporal"
+    return [
+        "evaluate",
+        *("--settings", json.dumps(run), "--split", str(split / "split.safetensors")),
+        *("--statistics", str(split / "split.json"), "--model", str(folder / "model.safetensors")),
+        *("--history", str(folder / "training.json"), "--device", "cpu"),
+        *("--record", str(project / "again.json"), "--ranks", str(project / "again.parquet")),
+    ]
+
+
+def test_evaluate_repeats_the_record_and_refuses_another_training(project, capsys):
+    folder = run_folder(project, "create")
+    run = json.loads((folder / "training.json").read_text())["run"]
+    assert cli.main(command_of_evaluate(project, run, folder)) == 0
+    again, record = (json.loads(path.read_text()) for path in (project / "again.json", folder / "record.json"))
+    assert again["metrics"] == record["metrics"]
+    assert again["sensitivity"] == record["sensitivity"]
+    for change in ({"seed": 5}, {"settings": {**run["settings"], "warmup_epochs": 9}}, {"fold": "validation"}):
+        capsys.readouterr()
+        assert cli.main(command_of_evaluate(project, {**run, **change}, folder)) == 1
+        assert f"was trained with another {next(iter(change))}" in capsys.readouterr().err
+
+
+SLICE = json.dumps(run_of("sasrec").slice())
+NOWHERE = ["--split", "none.safetensors", "--statistics", "none.json", "--model", "m", "--history", "h"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "beuty", "sasrec"], "unknown dataset 'beuty'"),
+        (["run", "mine", "sasrecc"], "unknown model 'sasrecc'"),
+        (["run", "mine", "sasrec", "--set", "dropuot=0.1"], "dropuot"),
+        (["run", "mine", "sasrec", "--set", "dropout"], "expected KEY=VALUE"),
+        (["run", "mine", "sasrec", "--set", "training=1", "training.epochs=2"], "training"),
+        (["run", "mine", "sasrec", "--set", "heads=3"], "multiple of heads 3"),
+        (["run", "mine", "sasrec", "--device", "tpu"], "device 'tpu'"),
+        (["stats", "beuty"], "unknown dataset 'beuty'"),
+        (["train", "--settings", "{", *NOWHERE], "--settings: not JSON"),
+        (["train", "--settings", "[1]", *NOWHERE], "expected a JSON object"),
+        (["train", "--settings", '{"sead": 1}', *NOWHERE], "sead"),
+        (["train", "--settings", SLICE, *NOWHERE], "none.safetensors"),
+        (["recommend", "nowhere", "--history", "i1"], "nowhere: not a trained run"),
+        (["recommend", "nowhere"], "either --history or --histories"),
+        (["recommend", "nowhere", "--history", "i1", "-k", "0"], "-k must be 1 or more"),
+        (["collect", "none.json", "--output", "metrics.csv"], "none.json: no such file"),
+    ],
+)
+def test_errors_are_one_message_without_a_traceback(project, capsys, monkeypatch, arguments, words):
+    monkeypatch.chdir(project)
+    capsys.readouterr()
+    assert main(project, *arguments) == 1
+    out, err = capsys.readouterr()
+    assert err.startswith("createrec: error: ")
+    assert words in err
+    assert "Traceback" not in err + out
+
+
+def test_a_configuration_with_a_misspelt_key_is_explained(project, capsys, tmp_path):
+    (tmp_path / "overlay.yaml").write_text("evalution: {}\n")
+    files = [str(project / "config.yaml"), str(tmp_path / "overlay.yaml")]
+    assert cli.main(["models", "--config", *files]) == 1
+    assert "evalution" in capsys.readouterr().err
+
+
+def test_models_lists_the_configurations_models(project, capsys):
+    capsys.readouterr()
+    assert main(project, "models") == 0
+    assert set(capsys.readouterr().out.split()) == {*MODELS, "ultragcn", "bert4rec"}
