@@ -242,7 +242,7 @@ class SequenceEncoder(nn.Module):
         rows = sort_by_length(histories, torch.arange(len(histories), device=histories.offsets.device))
         states = item_table.new_zeros(len(histories), item_table.shape[1])
         rows = rows[histories.lengths[rows] > 0]
-        for block in rows.split(QUERY_BLOCK):
+        for block in rows.split(QUERY_BLOCK) if len(rows) else ():
             packed = self.query_tokens(histories, block)
             states[block] = self.encode(packed, item_table)[packed.last]
         return states
