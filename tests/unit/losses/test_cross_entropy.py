@@ -162,7 +162,7 @@ def test_binary_cross_entropy_against_a_loop(problem):
     drawn = torch.randint(ITEMS, (N, 3), generator=generator(5))
     losses = []
     for i, target in enumerate(targets.tolist()):
-        loss = -math.log(torch.sigmoid(states[i] @ table[target]))
+        loss = -math.log(torch.sigmoid(states[i] @ table[target]).item())
         losses.append(loss - sum(math.log(1 - torch.sigmoid(states[i] @ table[j])) for j in drawn[i].tolist()))
     ours = binary_cross_entropy(states, table, targets, config, generator(5))
     assert float(ours) == pytest.approx(sum(losses) / N, rel=1e-10)
