@@ -34,20 +34,24 @@ from createrec.models.transformer import INITIAL_STD, QUERY_BLOCK, training_rows
 from createrec.randomness import Randomness
 
 
-class _WeightedSum(torch.autograd.Function):
-    """A product with a symmetric sparse matrix, with gradients for its values and for the dense factor."""
+class _DenseGradient(torch.autograd.Function):
+    """Gives a product S X, made with X detached, its gradient for X: S again, because S is symmetric."""
 
     @staticmethod
-    def forward(ctx, values: Tensor, dense: Tensor, offsets: Tensor, row: Tensor, column: Tensor) -> Tensor:
-        ctx.save_for_backward(values, dense, offsets, row, column)
-        return SparseMatrix(offsets, column, values) @ dense
+    def forward(ctx, product: Tensor, dense: Tensor, matrix: SparseMatrix) -> Tensor:
+        ctx.matrix = matrix
+        return product.view_as(product)
 
     @staticmethod
     def backward(ctx, grad: Tensor):
-        values, dense, offsets, row, column = ctx.saved_tensors
-        grad = grad.contiguous()
-        grad_values = (grad[row] * dense[column]).sum(1)
-        return grad_values, SparseMatrix(offsets, column, values) @ grad, None, None, None
+        return grad, ctx.matrix @ grad.contiguous(), None
+
+
+def symmetric_product(matrix: SparseMatrix, dense: Tensor) -> Tensor:
+    """S X with gradients for the values of S and for X; torch has the former alone in a fast kernel."""
+    product = matrix @ dense.detach()
+    detached = SparseMatrix(matrix.offsets, matrix.columns, matrix.values.detach())
+    return _DenseGradient.apply(product, dense, detached)
 
 
 def relations(data: TrainingData, window: int, neighbours: int, recency: float | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -98,9 +102,10 @@ class Carrier(nn.Module):
         total = gated.new_zeros(len(item_table)).index_add(0, self.row, gated)
         scale = total.clamp_min(torch.finfo(total.dtype).tiny).rsqrt()
         values = gated * scale[self.row] * scale[self.column]
+        matrix = SparseMatrix(self.offsets, self.column, values)
         layer = mixed = item_table
         for _ in range(self.layers):
-            layer = _WeightedSum.apply(values, layer, self.offsets, self.row, self.column)
+            layer = symmetric_product(matrix, layer)
             mixed = mixed + layer
         return mixed / (self.layers + 1)
 
