@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     options = parser().parse_args(arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal in another encoding shows a name as escapes, and no error
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
     except CreaterecError as error:
@@ -35,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:
         sys.stderr.close()
+        return 1
+    except OSError as error:  # the full disk and the closed folder; files have their own messages in createrec.files
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"createrec: error: {where}{error.strerror or error}; put that right and run again", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("createrec: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)

@@ -6,6 +6,7 @@ schema in `workflow/schemas/` is generated from these classes (`createrec schema
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,11 +31,15 @@ Positive = Annotated[float, Field(gt=0)]
 Weight = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+"""Names of datasets, models and variants: they become folders and words of commands, and no more than that."""
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
+
 
 class Strict(BaseModel):
     """Frozen, and no key but the declared ones."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def _pass_instances(base: type[BaseModel]) -> WrapValidator:
@@ -572,10 +577,10 @@ class ProjectConfig(Strict):
     """The whole of config.yaml."""
 
     data: DataConfig = DataConfig()
-    datasets: dict[str, DatasetConfig]
+    datasets: dict[Name, DatasetConfig]
     setups: SetupsConfig = SetupsConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
-    models: dict[str, Model]
+    models: dict[Name, Model]
     hparams: str | None = Field("hparams", description="folder of tuned settings; null = the models' own defaults")
     table1: tuple[str, ...]
     table2: TableConfig
@@ -602,6 +607,10 @@ class ProjectConfig(Strict):
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
+
+
+MAX_VALUES = 100_000
+"""Most values in one YAML file. config.yaml has some hundreds."""
 
 
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
@@ -636,7 +645,23 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         raise ConfigError(f"{path}: not YAML: {error}") from None
     if not isinstance(loaded, dict):
         raise ConfigError(f"{path}: expected a mapping of settings, found {type(loaded).__name__}")
+    if _size(loaded, {}) > MAX_VALUES:
+        raise ConfigError(f"{path}: more than {MAX_VALUES:,} values, aliases written out; expected a short file")
     return loaded
+
+
+def _size(value: Any, known: dict[int, float]) -> float:
+    """Number of values in a nested value, each alias counted as what it stands for; infinite if it holds itself.
+
+    An alias costs nothing in the file and nothing in memory, but whatever walks the value walks it once more.
+    """
+    if not isinstance(value, Mapping | list | tuple):
+        return 1
+    if id(value) not in known:
+        known[id(value)] = math.inf  # what is met again before it is counted lies inside itself
+        parts = value.values() if isinstance(value, Mapping) else value
+        known[id(value)] = 1 + sum(_size(part, known) for part in parts)
+    return known[id(value)]
 
 
 def validate(settings: Mapping[str, Any], where: str = "config", cls: type[BaseModel] = ProjectConfig) -> Any:
@@ -651,7 +676,7 @@ def validate(settings: Mapping[str, Any], where: str = "config", cls: type[BaseM
         lines = []
         for finding in error.errors():
             key = ".".join(str(part) for part in finding["loc"]) or "(top level)"
-            given = json.dumps(finding["input"], default=str)
+            given = json.dumps(finding["input"], default=str, skipkeys=True)  # a YAML key may be anything
             given = given if len(given) < 80 else given[:77] + "..."
             lines.append(f"  {key}: {finding['msg']} (given: {given})")
         raise ConfigError(f"{where}: {len(lines)} problem(s)\n" + "\n".join(lines)) from None

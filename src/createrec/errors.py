@@ -21,5 +21,9 @@ class CheckpointError(CreaterecError):
     """A checkpoint is damaged or belongs to another run."""
 
 
+class StorageError(CreaterecError):
+    """A file cannot be written: the disk is full, the folder is read-only, or another process is at work in it."""
+
+
 class TrainingError(CreaterecError):
     """Training cannot go on: a loss is not finite, or memory ran out."""

@@ -35,7 +35,7 @@ def json_option(text: str, option: str) -> Any:
     """
     try:
         value = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{option}: not JSON ({error}); given: {text[:200]}") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{option}: expected a JSON object, given: {text[:200]}")

@@ -5,13 +5,14 @@ that resolve to the same settings are one run, so that ablations share trainings
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from createrec.config import ENCODERS, ProjectConfig, merge, read_yaml, validate
+from createrec.config import ENCODERS, NAME_PATTERN, ProjectConfig, merge, read_yaml, validate
 from createrec.errors import ConfigError
 
 Setup = Literal["temporal", "leave-one-out"]
@@ -149,6 +150,8 @@ def make_run(
     overrides: Mapping[str, Any] | None = None,
 ) -> Run:
     """A run with everything resolved. The LOOM setup keeps seen items in the ranking, as that group's tools do."""
+    if not re.fullmatch(NAME_PATTERN, variant):
+        raise ConfigError(f"variant '{variant}': it names a folder; expected letters, digits, and . _ - inside")
     settings = resolve(config, dataset, model, overrides)
     evaluation = config.evaluation.model_dump(mode="json")
     if evaluation["remove_seen"] is None:

@@ -83,9 +83,12 @@ def write_split(
 ) -> dict[str, Any]:
     """Splits a prepared dataset and writes the split and its statistics; returns the latter."""
     description = read_json(summary)
+    if absent := [key for key in ("dataset", "label", "dataset_hash") if key not in description]:
+        raise DataError(f"{summary}: lacks {', '.join(absent)}; delete it and run `createrec prepare` again")
     made = split(Interactions.load(interactions), setup)
     kept = {key: description[key] for key in ("dataset", "label", "dataset_hash")}
     facts = {**kept, "setup": setup.kind, **statistics(made)}
+    statistics_path.unlink(missing_ok=True)  # never an earlier split's statistics beside a new one
     made.save(output)
     write_json(statistics_path, facts)
     return facts

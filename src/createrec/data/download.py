@@ -6,7 +6,6 @@ placed by hand is used if its checksum is right, and never touched.
 """
 
 import csv
-import fcntl
 import os
 import shutil
 import time
@@ -24,7 +23,7 @@ from tqdm import tqdm
 
 from createrec.data.registry import Entry
 from createrec.errors import DataError, DownloadError
-from createrec.files import read_json, sha256_of, write_json
+from createrec.files import locked, read_json, sha256_of, write_json
 
 ATTEMPTS = 5
 """Attempts at one address without progress between them."""
@@ -104,7 +103,7 @@ def fetch(entry: Entry, directory: Path | str, mirror: str | None = None, progre
     path = Path(directory) / entry.file
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(path):
+        with locked(path.with_name(f".{path.name}.lock")):
             sources = _sources(entry, mirror)
             found = _already_there(path, sources[0])
             if found is None:
@@ -460,23 +459,3 @@ def _chunks(response: requests.Response) -> Iterator[bytes]:
     """The body as it arrives, undecoded: a chunk is what one read of the socket gave, so a stall is noticed."""
     while chunk := response.raw.read1(_CHUNK, decode_content=False):
         yield chunk
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Lets one process at a time fetch `path`; the lock goes with its process, however that ends."""
-    lock = path.with_name(f".{path.name}.lock")
-    while True:
-        handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            if lock.stat().st_ino == os.fstat(handle).st_ino:
-                break
-        except FileNotFoundError:
-            pass
-        os.close(handle)  # the one who had it removed it: ours is a lock on nothing
-    try:
-        yield
-    finally:
-        lock.unlink()
-        os.close(handle)

@@ -10,7 +10,7 @@ from createrec.data.interactions import Interactions
 from createrec.data.readers import read
 from createrec.data.registry import Counts
 from createrec.errors import DataError
-from createrec.files import sha256_of, write_json
+from createrec.files import locked, sha256_of, write_json
 
 INTERACTIONS_FILE = "interactions.parquet"
 DATASET_FILE = "dataset.json"
@@ -85,13 +85,15 @@ def write_dataset(
         "dataset_hash": dataset_hash(interactions),
         "expected": None if expected is None else vars(expected).copy(),
     }
-    (output / DATASET_FILE).unlink(missing_ok=True)  # never an old description beside new rows
-    interactions.save(output / INTERACTIONS_FILE)
-    try:
-        write_json(output / DATASET_FILE, description)
-    except BaseException:
-        (output / INTERACTIONS_FILE).unlink()
-        raise
+    output.mkdir(parents=True, exist_ok=True)
+    with locked(output / ".lock"):  # two processes that prepare at once take turns, so that the files are a pair
+        (output / DATASET_FILE).unlink(missing_ok=True)  # never an old description beside new rows
+        interactions.save(output / INTERACTIONS_FILE)
+        try:
+            write_json(output / DATASET_FILE, description)
+        except BaseException:
+            (output / INTERACTIONS_FILE).unlink()
+            raise
     return description
 
 

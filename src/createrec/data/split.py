@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as serialized
 
 from createrec.config import EvaluationConfig, LeaveOneOutSetup, TemporalSetup
 from createrec.data.interactions import Interactions
@@ -146,7 +147,7 @@ class Split:
         }
         metadata = {"item_count": str(self.item_count), "cuts": f"{self.test_cut} {self.validation_cut}"}
         with atomic_path(path) as temporary:
-            save_file(arrays, temporary, metadata=metadata)
+            temporary.write_bytes(serialized(arrays, metadata))
 
     @classmethod
     def load(cls, path: Path | str) -> "Split":

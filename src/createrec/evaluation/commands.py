@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from createrec.errors import ConfigError
+from createrec.errors import ConfigError, DataError
 from createrec.files import read_json
 from createrec.options import add_device, json_option
 
@@ -40,19 +40,27 @@ def register(commands: argparse._SubParsersAction) -> None:
 def run_evaluate(options: argparse.Namespace) -> None:
     from createrec.data.split import Split
     from createrec.evaluation.record import evaluate_run, write_record
-    from createrec.training.device import choose_device
-    from createrec.training.run import load_trained, run_of_slice
+    from createrec.training.device import choose_device, memory_explained
+    from createrec.training.run import held, load_trained, require_pair, run_of_slice
 
     run = run_of_slice(json_option(options.settings, "--settings"))
     split, statistics = Split.load(options.split), read_json(options.statistics)
+    if statistics.get("dataset") != run.dataset or statistics.get("split_hash") != split.hash:
+        raise DataError(f"{options.statistics}: does not belong to {options.split} of {run.dataset}; split again")
     history = read_json(options.history)
     decided = {key: value for key, value in run.slice().items() if key != "evaluation"}
-    differ = [key for key, value in decided.items() if history.get("run", {}).get(key) != value]
+    trained = history.get("run")
+    if not isinstance(trained, dict):
+        raise DataError(f"{options.history}: not the history of a training; train the run again")
+    differ = [key for key, value in decided.items() if trained.get(key) != value]
     if differ:
         raise ConfigError(f"{options.history}: was trained with another {', '.join(differ)}; train the run again")
-    model = load_trained(options.model, run, split, choose_device(options.device))
-    record, ranks = evaluate_run(run, split, statistics, model, history)
-    write_record(record, ranks, options.record, options.ranks)
+    device = choose_device(options.device)
+    with held(options.model.parent), memory_explained(device, "rank on another one (--device)"):
+        require_pair(options.model, history)
+        model = load_trained(options.model, run, split, device)
+        record, ranks = evaluate_run(run, split, statistics, model, history)
+        write_record(record, ranks, options.record, options.ranks)
     print(f"{run.folder}: " + ", ".join(f"{name} {100 * value:.2f} %" for name, value in record["metrics"].items()))
 
 

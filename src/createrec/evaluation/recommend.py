@@ -10,12 +10,12 @@ import torch
 from createrec.data.interactions import Interactions
 from createrec.data.sequences import Sequences
 from createrec.data.split import Split
-from createrec.errors import ConfigError
+from createrec.errors import ConfigError, DataError
 from createrec.evaluation.ranking import remove_seen_, top_items
 from createrec.files import read_json
 from createrec.models.base import QueryBatch
 from createrec.plan import Run
-from createrec.training.run import load_trained, run_of_slice
+from createrec.training.run import load_trained, require_pair, run_of_slice
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,9 @@ class Recommendation:
 def _removes_seen(folder: Path, run: Run) -> bool:
     """As the run is evaluated; its training may not know (the rules give a training no evaluation switches)."""
     record = folder / "record.json"
-    evaluation = read_json(record)["evaluation"] if record.exists() else run.evaluation
+    evaluation = read_json(record).get("evaluation") if record.exists() else run.evaluation
+    if not isinstance(evaluation, dict):
+        raise DataError(f"{record}: not a record; delete it and evaluate the run again")
     return evaluation.get("remove_seen", True)
 
 
@@ -57,10 +59,12 @@ def recommend(
         raise ConfigError(
             f"{folder}: not a trained run (no training.json); expected results/runs/DATASET/MODEL/VARIANT/seedN"
         )
-    run = run_of_slice(read_json(training)["run"])
+    history = read_json(training)
+    run = run_of_slice(history.get("run", {}))
     results = folder.resolve().parents[4]
     interactions = Interactions.load(results / "data" / run.dataset / "interactions.parquet")
     split = Split.load(results / "splits" / run.dataset / run.setup / "split.safetensors")
+    require_pair(folder / "model.safetensors", history)
     model = load_trained(folder / "model.safetensors", run, split, device)
     item_index = {name: index for index, name in enumerate(interactions.item_ids)}
     user_index = {name: index for index, name in enumerate(interactions.user_ids)}

@@ -87,6 +87,7 @@ def evaluate_run(
 
 def write_record(record: Mapping[str, Any], ranks: pa.Table, record_path: Path, ranks_path: Path) -> None:
     """Writes ranks.parquet, then record.json: a record is there only if its ranks are."""
+    record_path.unlink(missing_ok=True)  # never an earlier record beside new ranks
     with atomic_path(ranks_path) as temporary:
         pq.write_table(ranks, temporary, compression="zstd")
     write_json(record_path, record)

@@ -67,19 +67,20 @@ def make_record(job: Job) -> float:
     """Trains and evaluates one run and publishes its record; returns the seconds it took."""
     from createrec.data.split import Split
     from createrec.evaluation.record import evaluate_run, write_record
-    from createrec.files import read_json
+    from createrec.files import discard, read_json
     from createrec.training.device import choose_device
-    from createrec.training.run import CHECKPOINT, train_run
+    from createrec.training.run import CHECKPOINT, held, train_run
 
     started = time.perf_counter()
     run, working = job.run, job.results / "runs" / job.run.folder
     folder = job.results / "splits" / run.dataset / run.setup
     split, statistics = Split.load(folder / "split.safetensors"), read_json(folder / "split.json")
-    model, facts = train_run(run, split, choose_device(job.device), checkpoint_folder=working)
-    record, ranks = evaluate_run(run, split, statistics, model, facts)
-    target = job.published / "runs" / run.folder
-    write_record(record, ranks, target / RECORD_FILES[0], target / RECORD_FILES[1])
-    (working / CHECKPOINT).unlink(missing_ok=True)
+    with held(working):
+        model, facts = train_run(run, split, choose_device(job.device), checkpoint_folder=working)
+        record, ranks = evaluate_run(run, split, statistics, model, facts)
+        target = job.published / "runs" / run.folder
+        write_record(record, ranks, target / RECORD_FILES[0], target / RECORD_FILES[1])
+        discard(working / CHECKPOINT)
     return time.perf_counter() - started
 
 

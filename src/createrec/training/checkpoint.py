@@ -1,20 +1,22 @@
 """Checkpoints at epoch ends: one safetensors file with everything that decides the rest of the run."""
 
+import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialized
 from torch import Tensor, nn
 
 from createrec.errors import CheckpointError
 from createrec.files import atomic_path
 from createrec.randomness import Randomness
 
-FORMAT = "1"
+FORMAT = "2"
 
 
 @dataclass
@@ -52,9 +54,20 @@ def save(
     for name, parameter in model.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer/{name}/{key}"] = value
-    metadata = {"format": FORMAT, "fingerprint": fingerprint, "progress": json.dumps(asdict(progress))}
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    about = json.dumps(asdict(progress))
+    metadata = {"format": FORMAT, "fingerprint": fingerprint, "progress": about, "sha256": _digest(tensors, about)}
     with atomic_path(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata=metadata)
+        temporary.write_bytes(serialized(tensors, metadata))
+
+
+def _digest(tensors: Mapping[str, Tensor], progress: str) -> str:
+    """SHA-256 over names, types, shapes and bytes of tensors on the CPU, and the progress."""
+    digest = hashlib.sha256(progress.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def load(
@@ -80,6 +93,8 @@ def load(
         raise CheckpointError(f"{path}: checkpoint format {found}, this version reads {FORMAT}; {advice}")
     if metadata.get("fingerprint") != fingerprint:
         raise CheckpointError(f"{path}: the checkpoint is another run's (other settings, data or code); {advice}")
+    if metadata.get("sha256") != _digest(tensors, metadata.get("progress", "")):
+        raise CheckpointError(f"{path}: damaged checkpoint (its bytes are not those that were written); {advice}")
     groups: dict[str, dict[str, Tensor]] = {"model": {}, "random": {}, "best": {}, "optimizer": {}}
     for name, tensor in tensors.items():
         group, _, rest = name.partition("/")

@@ -5,15 +5,20 @@ import os
 import platform
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
-from createrec.errors import ConfigError
+from createrec.errors import ConfigError, TrainingError
 
 # glibc's mallopt names: keep big temporaries on the heap instead of mapping and unmapping them at each step.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _KEEP_BYTES = 1 << 30
+
+# What torch says, in a plain RuntimeError, where memory is refused to the CPU or to a library on the card.
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "CUBLAS_STATUS_ALLOC_FAILED")
 
 
 def keep_big_blocks() -> None:
@@ -55,9 +60,27 @@ def describe(device: torch.device) -> str:
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
-        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+        names = [line.split(":", 1)[1].strip() for line in lines if "model name" in line]
         model = names[0] if names else model
     return f"cpu: {model}, {torch.get_num_threads()} of {os.cpu_count()} threads"
+
+
+@contextmanager
+def memory_explained(device: torch.device, advice: str) -> Iterator[None]:
+    """Turns a lack of memory inside the block into an error that says what to do.
+
+    Raises:
+        TrainingError: memory ran out, on the card or on the CPU.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        message = str(error) or "no memory left"
+        plain = not isinstance(error, MemoryError | torch.OutOfMemoryError)
+        if plain and not any(sign in message for sign in _OUT_OF_MEMORY):
+            raise
+        raise TrainingError(f"out of memory on {device}: {advice}. {message.splitlines()[0]}") from None
 
 
 def peak_memory(device: torch.device) -> int:

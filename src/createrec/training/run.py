@@ -1,7 +1,9 @@
 """One run from its slice of the plan to a trained model: data to the device, model, training, files."""
 
 import hashlib
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
@@ -9,21 +11,22 @@ from typing import Any, get_args
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialized
 
-from createrec.config import EvaluationConfig, ModelConfig, ModelSettings, TrainingConfig, validate
+from createrec.config import NAME_PATTERN, EvaluationConfig, ModelConfig, ModelSettings, TrainingConfig, validate
 from createrec.data.sequences import Sequences
 from createrec.data.split import Split
 from createrec.errors import CheckpointError, ConfigError, DataError
 from createrec.evaluation.metrics import ndcg_at_k, recall_at_k
 from createrec.evaluation.ranking import rank
-from createrec.files import atomic_path, write_json
+from createrec.files import atomic_path, discard, locked, sha256_of, write_json
 from createrec.models.base import Recommender, TrainingData
 from createrec.models.registry import build_model
 from createrec.plan import Fold, Run, Setup
 from createrec.randomness import Randomness
 from createrec.training.checkpoint import Progress
-from createrec.training.device import describe, peak_memory
+from createrec.training.device import describe, memory_explained, peak_memory
 from createrec.training.trainer import CheckpointPlan, train
 from createrec.version import code_version
 
@@ -44,6 +47,11 @@ def run_of_slice(values: Mapping[str, Any]) -> Run:
     for key, value, choices in (("setup", run.setup, get_args(Setup)), ("fold", run.fold, get_args(Fold))):
         if value not in choices:
             raise ConfigError(f"--settings: {key} is '{value}', expected {' or '.join(choices)}")
+    for key, value in (("dataset", run.dataset), ("model", run.model), ("variant", run.variant)):
+        if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN, value):
+            raise ConfigError(f"--settings: {key} is {value!r}, expected a name of letters, digits, and . _ - inside")
+    if not isinstance(run.seed, int) or not isinstance(run.settings, dict):
+        raise ConfigError("--settings: expected a whole number as seed and an object of settings")
     validate(run.evaluation, f"evaluation of {run.folder}", EvaluationConfig)
     return run
 
@@ -99,20 +107,21 @@ def train_run(
     Returns:
         The trained model and what training.json holds.
     """
-    model, randomness = build_run(run, split, device)
     settings = model_settings(run)
     checkpoint = None
     if checkpoint_folder is not None:
         fingerprint = hashlib.sha256(f"{run.key}{run.variant}{split.hash}{code_version()}".encode()).hexdigest()
         checkpoint = CheckpointPlan(checkpoint_folder / CHECKPOINT, fingerprint, checkpoint_seconds)
-    progress: Progress = train(
-        model,
-        getattr(settings, "training", TrainingConfig()),
-        randomness,
-        validate=validation(model, split, run) if run.fold == "validation" else None,
-        checkpoint=checkpoint,
-        report=report,
-    )
+    with memory_explained(device, "lower the model's dimension or rank, or train on another device (--device)"):
+        model, randomness = build_run(run, split, device)
+        progress: Progress = train(
+            model,
+            getattr(settings, "training", TrainingConfig()),
+            randomness,
+            validate=validation(model, split, run) if run.fold == "validation" else None,
+            checkpoint=checkpoint,
+            report=report,
+        )
     facts = {
         "format": FORMAT,
         "run": run.slice(),
@@ -128,11 +137,36 @@ def train_run(
 
 def save_trained(model: Recommender, facts: Mapping[str, Any], model_path: Path, history_path: Path) -> None:
     """Writes model.safetensors and training.json, and removes the checkpoint that led there."""
+    history_path.unlink(missing_ok=True)  # never the story of an earlier training beside a new model
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     with atomic_path(model_path) as temporary:
-        tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-        save_file(tensors, temporary, metadata={"split_hash": facts["split_hash"]})
-    write_json(history_path, facts)
-    (model_path.parent / CHECKPOINT).unlink(missing_ok=True)
+        temporary.write_bytes(serialized(tensors, {"split_hash": facts["split_hash"]}))
+    write_json(history_path, {**facts, "model_sha256": sha256_of(model_path)})
+    discard(model_path.parent / CHECKPOINT)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keeps a run's folder to this process: two trainings at once would overwrite each other's checkpoints.
+
+    Raises:
+        StorageError: another process is at work in it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    busy = f"{folder}: another process is training or evaluating this run; wait for it, or end it and run again"
+    with locked(folder / ".lock", busy):
+        yield
+
+
+def require_pair(path: Path, history: Mapping[str, Any]) -> None:
+    """Checks that a model file is the one that a training.json speaks of.
+
+    Raises:
+        CheckpointError: it was damaged since, or is another training's.
+    """
+    # What was trained before there was this check names no checksum.
+    if path.exists() and history.get("model_sha256") not in (None, sha256_of(path)):
+        raise CheckpointError(f"{path}: not the bytes that its training.json speaks of; train the run again")
 
 
 def load_trained(path: Path, run: Run, split: Split, device: torch.device) -> Recommender:

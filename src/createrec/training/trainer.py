@@ -16,6 +16,7 @@ from createrec.randomness import Randomness
 from createrec.training import checkpoint as checkpoints
 from createrec.training.batches import Streams
 from createrec.training.checkpoint import Progress
+from createrec.training.device import memory_explained
 from createrec.training.schedule import Schedule
 
 # The validation metric that decides (paper, Section 4.2 and Figure 2).
@@ -180,7 +181,11 @@ def train(
     capture = model.data.device.type == "cuda" if capture is None else capture
     runner: EpochRunner | None = None
     saved = time.perf_counter()
-    try:
+    advice = (
+        f"lower training.batch_size (now {training.batch_size}) or training.edge_batch_size "
+        f"(now {training.edge_batch_size})"
+    )
+    with memory_explained(model.data.device, advice):
         while progress.epochs_done < schedule.epochs and not _exhausted(progress, schedule, training, validate):
             epoch, phase = progress.epochs_done, schedule.phase(progress.epochs_done)
             started = time.perf_counter()
@@ -203,12 +208,6 @@ def train(
             if checkpoint and time.perf_counter() - saved >= checkpoint.seconds:
                 checkpoints.save(checkpoint.path, checkpoint.fingerprint, progress, model, optimizer, randomness, best)
                 saved = time.perf_counter()
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"out of memory on {model.data.device} in epoch {progress.epochs_done}: lower training.batch_size "
-            f"(now {training.batch_size}) or training.edge_batch_size (now {training.edge_batch_size}). "
-            f"{str(error).splitlines()[0]}"
-        ) from None
     if best is not None:
         model.load_state_dict(best)
     return progress
