@@ -40,6 +40,8 @@ from createrec.models.transformer import QUERY_BLOCK, Attention, Rectangle, rect
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-12
+# Attention over at most so many intervals is written out on a CPU.
+SHORT_ROW = 8
 
 
 class IntervalGraph:
@@ -120,6 +122,14 @@ class PlainAttention(Attention):
     def __init__(self, dimension: int, heads: int) -> None:
         super().__init__(dimension, heads, 0.0)
         self.output = nn.Identity()
+
+    def _mix(self, q: Tensor, k: Tensor, v: Tensor, real: Tensor | None, causal: bool) -> Tensor:
+        """The same, by plain products where a CPU's kernel would spend its time on starting: many tiny rows."""
+        if q.is_cuda or real is not None or q.shape[2] > SHORT_ROW:
+            return super()._mix(q, k, v, real, causal)
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # [rows, steps, heads, d / heads], as they lie in memory
+        scores = (q[:, :, None] * k[:, None]).sum(-1) * q.shape[-1] ** -0.5
+        return (scores.softmax(2)[..., None] * v[:, None]).sum(2).transpose(1, 2)
 
 
 class IntervalLevel(nn.Module):
