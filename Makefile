@@ -16,7 +16,7 @@ TORCH_CPU := --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu 
 SNAKEMAKE := $(BIN)/snakemake
 
 .DELETE_ON_ERROR:
-.PHONY: install demo test test-faults lint bench bench-quick paper docker docker-demo lock clean
+.PHONY: install demo demo-all test test-faults lint bench bench-quick paper docker docker-demo lock clean
 
 install: .venv/installed
 
@@ -43,10 +43,18 @@ endif
 	@touch $@
 
 # One thread a training: the runs are so small that two side by side are faster than one on two cores.
+DEMO := --configfile config/demo.yaml --directory demo --cores $(CORES) --set-threads train=1 evaluate=1
+
 demo: install
-	@$(SNAKEMAKE) demo --configfile config/demo.yaml --directory demo --cores $(CORES) --set-threads train=1 evaluate=1
+	@$(SNAKEMAKE) demo $(DEMO)
 	@cat demo/results/tables/table1.md demo/results/tables/table2.md
 	@echo; echo "The files:"; ls demo/results/tables/table[12].* demo/paper_figures/figure2.*
+
+# Every table and figure, the comparison, and the report in one page.
+demo-all: install
+	@$(SNAKEMAKE) all $(DEMO)
+	@$(SNAKEMAKE) all --report demo/report.html $(DEMO)
+	@echo; echo "The files:"; ls demo/report.html demo/results/tables/*.md demo/paper_figures/*.png demo/results/comparison/*.md
 
 test: .venv/installed-dev
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not slow"

@@ -22,9 +22,7 @@ ROOT = os.path.relpath(workflow.basedir)
 
 # `createrec` of the environment that runs Snakemake, whether that environment was activated or not. The prefix
 # replaces Snakemake's own, which stops at the first error: without pipefail a failure would hide behind `tee`.
-shell.prefix(
-    f"set -euo pipefail; export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
-)
+shell.prefix(f"set -euo pipefail; export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
 
 
 def at_root(path):
@@ -115,6 +113,7 @@ NO_SOURCES = {
     "plan.py",
     "errors.py",
     "files.py",
+    "version.py",
     "data/registry.py",
     "models/registry.py",
 }
@@ -134,11 +133,7 @@ def imported(file):
                 node.module,
                 *(f"{node.module}.{alias.name}" for alias in node.names),
             }
-    files = {
-        f"{name.partition('.')[2].replace('.', '/')}.py"
-        for name in names
-        if name.startswith("createrec.")
-    }
+    files = {f"{name.partition('.')[2].replace('.', '/')}.py" for name in names if name.startswith("createrec.")}
     return frozenset(name for name in files if (SOURCES / name).is_file())
 
 
@@ -147,7 +142,7 @@ def sources(starts, ends=()):
     found, waiting = set(), list(starts)
     while waiting:
         file = waiting.pop()
-        if file not in found and (SOURCES / file).is_file():
+        if file not in found:
             found.add(file)
             waiting += imported(file) - NO_SOURCES - set(ends)
     return found
@@ -164,9 +159,7 @@ def code_of(rule_name):
 def kinds(settings):
     """Every `kind` in nested settings: the model's, its encoders', its alignment's, its loss's."""
     named = {settings["kind"]} if "kind" in settings else set()
-    return named.union(
-        *(kinds(value) for value in settings.values() if isinstance(value, dict))
-    )
+    return named.union(*(kinds(value) for value in settings.values() if isinstance(value, dict)))
 
 
 def model_sources(settings):
@@ -185,25 +178,16 @@ def prepare_code(wildcards):
 def train_code(wildcards):
     """Training for a test ranks nothing, so how that is done matters to the runs with a validation fold alone."""
     run = run_of(wildcards)
-    ends = (
-        {"evaluation/metrics.py", "evaluation/ranking.py"} if run.fold == "test" else ()
-    )
-    return source_inputs(
-        sources(RULE_SOURCES["train"], ends) | model_sources(run.settings)
-    )
+    ends = {"evaluation/metrics.py", "evaluation/ranking.py"} if run.fold == "test" else ()
+    return source_inputs(sources(RULE_SOURCES["train"], ends) | model_sources(run.settings))
 
 
 def evaluate_code(wildcards):
-    return source_inputs(
-        sources(RULE_SOURCES["evaluate"]) | model_sources(run_of(wildcards).settings)
-    )
+    return source_inputs(sources(RULE_SOURCES["evaluate"]) | model_sources(run_of(wildcards).settings))
 
 
 def tune_code(wildcards):
-    return source_inputs(
-        sources(RULE_SOURCES["tune"])
-        | model_sources(study_of(wildcards)["run"]["settings"])
-    )
+    return source_inputs(sources(RULE_SOURCES["tune"]) | model_sources(study_of(wildcards)["run"]["settings"]))
 
 
 # --- slices of the configuration: what a rule's `params` hold, and nothing more ------------------------------------
@@ -294,12 +278,7 @@ def cells_of(group):
 
 
 def all_cells(wildcards):
-    return as_json(
-        {
-            group: [[cell.run.folder, dict(cell.labels)] for cell in cells]
-            for group, cells in PLAN.items()
-        }
-    )
+    return as_json({group: [[cell.run.folder, dict(cell.labels)] for cell in cells] for group, cells in PLAN.items()})
 
 
 def run_files(folders, name):
@@ -307,9 +286,7 @@ def run_files(folders, name):
 
 
 def records_of(group):
-    return run_files(
-        dict.fromkeys(cell.run.folder for cell in PLAN[group]), "record.json"
-    )
+    return run_files(dict.fromkeys(cell.run.folder for cell in PLAN[group]), "record.json")
 
 
 def summaries_of(datasets):
@@ -323,11 +300,7 @@ def statistics_files(datasets):
 def of_studies(pattern):
     """One file for each study that `tuning` in the configuration names."""
     tuning = PROJECT.tuning
-    return [
-        pattern.format(dataset=dataset, model=model)
-        for dataset in tuning.datasets
-        for model in tuning.models
-    ]
+    return [pattern.format(dataset=dataset, model=model) for dataset in tuning.datasets for model in tuning.models]
 
 
 def published_folder(wildcards):
@@ -336,9 +309,7 @@ def published_folder(wildcards):
 
 def published(pattern):
     """Committed files of real runs; no rule makes them."""
-    return sorted(
-        str(path) for path in Path(at_root("results/published")).glob(pattern)
-    )
+    return sorted(str(path) for path in Path(at_root("results/published")).glob(pattern))
 
 
 # --- resources -----------------------------------------------------------------------------------------------------
