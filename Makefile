@@ -53,7 +53,7 @@ demo: install
 # Every table and figure, the comparison, and the report in one page.
 demo-all: install
 	@$(SNAKEMAKE) all $(DEMO)
-	@$(SNAKEMAKE) all --report demo/report.html $(DEMO)
+	@$(SNAKEMAKE) all --report report.html $(DEMO)
 	@echo; echo "The files:"; ls demo/report.html demo/results/tables/*.md demo/paper_figures/*.png demo/results/comparison/*.md
 
 test: .venv/installed-dev
