@@ -128,6 +128,7 @@ class BERT4RecEncoderConfig(SequenceEncoderConfig):
     """Bidirectional Transformer trained by masking (paper, Section 3.3)."""
 
     kind: Literal["bert4rec"] = "bert4rec"
+    max_length: Annotated[int, Field(ge=2)] | None = Field(None, description="as above; [MASK] takes one position")
     mask_probability: Annotated[float, Field(gt=0, lt=1)] = 0.2
     feedforward_factor: Count = 4
 

@@ -6,9 +6,9 @@ that of Klenitskiy and Vasilev, RecSys 2023.
     x~ = x with e_MASK at masked positions,  H = BidirectionalTransformer(x~ + P),
     L = -mean over masked positions of log softmax(E H[position])[item]
 
-Inference appends [MASK] and reads its state. Where this implementation differs: no copies of a sequence
-within an epoch and no sliding windows (one fresh mask an epoch instead), and [MASK] is no class of the softmax.
-A row in which chance masks nothing contributes nothing in that step.
+Inference appends [MASK] to the last max_length - 1 items and reads its state. Where this implementation
+differs: no copies of a sequence within an epoch and no sliding windows (one fresh mask an epoch instead), and
+[MASK] is no class of the softmax. A row in which chance masks nothing contributes nothing in that step.
 """
 
 import torch
@@ -56,8 +56,7 @@ class BERT4RecEncoder(SequenceEncoder):
     def __init__(self, config: BERT4RecEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:
         super().__init__(config, dimension, item_count, randomness)
         self.mask_vector = nn.Parameter(torch.empty(1, dimension))
-        # One more position than items: [MASK] stands behind a full history at inference.
-        self.positions = nn.Parameter(torch.empty(self.max_length + 1, dimension))
+        self.positions = nn.Parameter(torch.empty(self.max_length, dimension))
         self.norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(BERT4RecBlock(config, dimension) for _ in range(config.blocks))
@@ -93,8 +92,10 @@ class BERT4RecEncoder(SequenceEncoder):
         loss = sequence_loss(self.config.loss, states, item_table, targets, generator, weights)
         if not want_states:
             return LocalLoss(loss, packed.rows, None)
-        appended = append(packed, self.item_count)
+        # [MASK] takes one of the positions, so that none is read at inference that training has not seen.
+        history = training_rows(sequences, batch, self.max_length - 1, drop_newest=0)
+        appended = append(history, self.item_count)
         return LocalLoss(loss, packed.rows, self.encode(appended, item_table)[appended.last])
 
     def query_tokens(self, histories: Sequences, rows: Tensor) -> Packed:
-        return append(pack(histories, rows, self.max_length), self.item_count)
+        return append(pack(histories, rows, self.max_length - 1), self.item_count)

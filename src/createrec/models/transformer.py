@@ -213,8 +213,8 @@ class SequenceEncoder(nn.Module):
             if parameter.dim() < 2:
                 continue
             if "query" in name or "key_value" in name:
-                fan = parameter.shape[1] * 2
-                bound = (6 / fan) ** 0.5
+                # As of one matrix [3 d, d] for all three, which is what the lineage's attention has.
+                bound = (6 / (4 * parameter.shape[1])) ** 0.5
                 with torch.no_grad():
                     parameter.copy_(torch.empty(parameter.shape).uniform_(-bound, bound, generator=generator))
             else:

@@ -155,8 +155,8 @@ def test_bert4rec_loss_when_everything_is_masked():
     torch.testing.assert_close(
         local.loss, F.cross_entropy(padded[real] @ model.item_table.T, targets), rtol=1e-12, atol=0
     )
-    # The aligned state is read at a [MASK] behind the whole, unmasked input.
-    padded, _ = reference(model, [[*row, ITEMS] for row in kept], model.item_table)
+    # The aligned state is read at a [MASK] behind the unmasked input, of which it takes one position.
+    padded, _ = reference(model, [[*row[-(MAX_LENGTH - 1) :], ITEMS] for row in kept], model.item_table)
     place = {user: index for index, user in enumerate(users.tolist())}
     expected = torch.stack([padded[place[user], -1] for user in local.users.tolist()])
     torch.testing.assert_close(local.states, expected, rtol=0, atol=1e-12)
@@ -168,7 +168,7 @@ def test_query_states_equal_the_reference(kind, overrides):
     model = made_model(kind, overrides, rows)
     users = torch.arange(len(rows))
     found = model.user_states(QueryBatch(users, model.data.sequences))
-    kept = [row[-MAX_LENGTH:] + ([ITEMS] if kind == "bert4rec" else []) for row in rows]
+    kept = [[*row[-(MAX_LENGTH - 1) :], ITEMS] if kind == "bert4rec" else row[-MAX_LENGTH:] for row in rows]
     padded, _ = reference(model, kept, model.item_table)
     torch.testing.assert_close(found, padded[:, -1], rtol=0, atol=1e-12)
 
