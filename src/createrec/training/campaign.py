@@ -86,7 +86,7 @@ def make_record(job: Job) -> float:
 
 def _work(jobs: multiprocessing.Queue, reports: multiprocessing.Queue) -> None:
     """One worker: makes records until the queue is empty; a failed run is reported and does not stop the others."""
-    while True:
+    while multiprocessing.parent_process().is_alive():
         try:
             job = jobs.get(timeout=1)
         except queue.Empty:
