@@ -31,9 +31,11 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
             os.ftruncate(handle, 0)
             yield temporary
             os.fsync(handle)
-            temporary.replace(path)
-        finally:
+            temporary.replace(path)  # from here on the temporary name may be the next writer's
+        except BaseException:
             temporary.unlink(missing_ok=True)
+            raise
+        finally:
             os.close(handle)
     except OSError as error:
         raise StorageError(

@@ -41,6 +41,7 @@ class Job:
     results: Path
     published: Path
     device: str
+    capture: bool
 
 
 def missing_runs(
@@ -76,7 +77,8 @@ def make_record(job: Job) -> float:
     folder = job.results / "splits" / run.dataset / run.setup
     split, statistics = Split.load(folder / "split.safetensors"), read_json(folder / "split.json")
     with held(working):
-        model, facts = train_run(run, split, choose_device(job.device), checkpoint_folder=working)
+        device = choose_device(job.device)
+        model, facts = train_run(run, split, device, checkpoint_folder=working, capture=job.capture)
         record, ranks = evaluate_run(run, split, statistics, model, facts)
         target = job.published / "runs" / run.folder
         write_record(record, ranks, target / RECORD_FILES[0], target / RECORD_FILES[1])
@@ -106,6 +108,7 @@ def campaign(
     seconds: float,
     workers: int,
     device: str,
+    capture: bool,
 ) -> list[str]:
     """Makes as many of `runs` as fit into `seconds`, `workers` at a time; returns a line for each that ended.
 
@@ -124,7 +127,7 @@ def campaign(
     context = multiprocessing.get_context("spawn")
     jobs, reports = context.Queue(), context.Queue()
     for run in runs:
-        jobs.put(Job(run, results, published, device))
+        jobs.put(Job(run, results, published, device, capture))
     processes = [context.Process(target=_work, args=(jobs, reports), daemon=True) for _ in range(workers)]
     for process in processes:
         process.start()

@@ -101,6 +101,7 @@ def train_run(
     checkpoint_folder: Path | None = None,
     checkpoint_seconds: float = 60.0,
     report: Callable[[dict], None] = lambda entry: None,
+    capture: bool = False,
 ) -> tuple[Recommender, dict[str, Any]]:
     """Trains a run; a validation run stops early on its own fold, a test run trains its epochs to the end.
 
@@ -121,6 +122,7 @@ def train_run(
             validate=validation(model, split, run) if run.fold == "validation" else None,
             checkpoint=checkpoint,
             report=report,
+            capture=capture,
         )
     facts = {
         "format": FORMAT,

@@ -34,7 +34,7 @@ class CheckpointPlan:
 
 
 class EpochRunner:
-    """Runs a phase's epochs: eagerly on a CPU, as replays of one captured step on a GPU."""
+    """Runs a phase's epochs: eagerly, or on a GPU as replays of one captured step."""
 
     def __init__(
         self,
@@ -151,7 +151,7 @@ def train(
     validate: Callable[[], dict[str, float]] | None = None,
     checkpoint: CheckpointPlan | None = None,
     report: Callable[[dict], None] = lambda entry: None,
-    capture: bool | None = None,
+    capture: bool = False,
 ) -> Progress:
     """Trains a model in place.
 
@@ -163,7 +163,7 @@ def train(
             model ends with the best epoch's parameters. Without it, all epochs are run and the last stay.
         checkpoint: resume from it if it exists, and keep it up to date.
         report: called with each epoch's history entry.
-        capture: replay one captured step; None = on a GPU.
+        capture: on a GPU, replay one captured step: few launches, static shapes.
 
     Raises:
         TrainingError: a loss term is not finite, or memory ran out.
@@ -178,7 +178,7 @@ def train(
     progress, best = Progress(), None
     if checkpoint and checkpoint.path.exists():
         progress, best = checkpoints.load(checkpoint.path, checkpoint.fingerprint, model, optimizer, randomness)
-    capture = model.data.device.type == "cuda" if capture is None else capture
+    capture = capture and model.data.device.type == "cuda"
     runner: EpochRunner | None = None
     saved = time.perf_counter()
     advice = (
