@@ -109,14 +109,15 @@ def _import_everything() -> None:
 
 
 def _fork(request: Mapping[str, Any], log: Path) -> int:
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     pid = os.fork()
     if pid:
+        os.close(handle)
         return pid
     status = 70
     try:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         os.chdir(request["cwd"])
-        handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(handle, 1)
         os.dup2(handle, 2)
         for limit, kind in (("file_limit", resource.RLIMIT_FSIZE), ("memory_limit", resource.RLIMIT_AS)):
