@@ -64,7 +64,9 @@ OTHERS = {"prepare": made.prepare(), "split": made.split(), "collect": made.coll
 OTHERS["evaluate"] = made.evaluate(made.run_of("create", fold="test"))
 
 
-@pytest.mark.parametrize("command", OTHERS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=[] if name == "split" else pytest.mark.slow) for name in OTHERS]
+)
 def test_a_command_killed_at_each_operation(drill, table, command) -> None:
     exercise = drill(command, OTHERS[command])
     table(f"SIGKILL in {command}, at each operation on a file", exercise.at_each_operation())

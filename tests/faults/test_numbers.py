@@ -24,7 +24,9 @@ def test_a_diverging_training_names_epoch_term_and_last_values(drill, model: str
     ("settings", "advice"),
     [
         ({"dimension": 10**9}, "lower the model's dimension"),
-        ({"dimension": 4096, "max_length": 4096, "training": {"batch_size": 10**6}}, "lower training.batch_size"),
+        pytest.param(
+            {"dimension": 4096, "training": {"batch_size": 10**6}}, "lower training.batch_size", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_memory_that_runs_out_names_what_to_lower(drill, settings, advice: str) -> None:
@@ -72,6 +74,7 @@ def test_a_checkpoint_with_one_bit_flipped_is_not_resumed(drill) -> None:
     assert exercise._run().status == 0
 
 
+@pytest.mark.slow
 def test_a_new_model_never_stands_beside_an_old_history(drill) -> None:
     """Trained again with other settings and killed between the two files, nothing is left to be believed."""
     exercise = drill("evaluate", made.train(made.run_of("create", fold="test", global_weight=0.7)))

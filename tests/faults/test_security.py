@@ -88,8 +88,8 @@ def test_every_requirement_is_pinned_with_its_hash() -> None:
 
 
 def test_shell_commands_of_the_workflow_quote_what_the_configuration_decides() -> None:
-    """Unquoted are only wildcards, which `wildcard_constraints` and the names' pattern keep to plain words, and counts."""
-    plain = re.compile(r"wildcards\.\w+|threads|params\.workers")
+    """Unquoted are only counts, and wildcards, which the names' pattern keeps to plain words."""
+    plain = re.compile(r"wildcards\.\w+|threads|params\.(workers|number)")
     for path in [ROOT / "Snakefile", *sorted((ROOT / "workflow" / "rules").glob("*.smk"))]:
         text = path.read_text(encoding="utf-8")
         for command in re.findall(r'shell:\s*(""".*?"""|(?:"[^"\n]*"\s*)+)', text, re.DOTALL):

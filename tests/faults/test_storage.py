@@ -14,6 +14,9 @@ from drills import Survival, differences, snapshot
 
 RUN = made.run_of("create", fold="test")
 COMMANDS = made.commands(RUN)
+SOME_NOW = [
+    pytest.param(command, marks=[] if command in ("split", "train") else pytest.mark.slow) for command in COMMANDS
+]
 # Names of a file being written, hidden beside its place: none may stay.
 LEFTOVER = re.compile(r"\..*\.part.*|\..*\.lock|.*\.tmp.*")
 MESSAGE = re.compile(r"createrec: error: .*(No space left on device|File too large)")
@@ -40,7 +43,7 @@ def tried(same: bool, outcome, found, expected) -> Survival:
     return Survival(1, int(same), [outcome.seconds], 0.0, wrong)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", SOME_NOW)
 def test_a_file_that_may_not_grow(drill, table, command: str) -> None:
     """A limit of bytes a file, which every machine has: the write ends in the middle. The message still fits."""
     exercise = drill(command, COMMANDS[command])
@@ -57,7 +60,7 @@ def test_a_file_that_may_not_grow(drill, table, command: str) -> None:
     table("disk full: a limit of bytes a file", tried(found == expected, again, found, expected))
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", SOME_NOW)
 def test_a_full_disk(children, stages, tmp_path: Path, table, command: str) -> None:
     """A small disk of its own, filled but for a few kilobytes."""
     disk, whole = tmp_path / "disk", tmp_path / "whole"
@@ -105,7 +108,7 @@ def closed(request) -> Callable[[Path], object]:
     return without_rights
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", SOME_NOW)
 def test_a_folder_that_cannot_be_written(drill, table, closed, command: str) -> None:
     exercise = drill(command, COMMANDS[command])
     expected, _ = exercise.undisturbed()
