@@ -60,7 +60,8 @@ test: .venv/installed-dev
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not slow"
 
 test-faults: .venv/installed-dev
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m slow --timeout 7200
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/faults --timeout 7200
+	@$(BIN)/python tests/faults/fuzz.py
 
 lint: .venv/installed-dev
 	@$(BIN)/ruff check && $(BIN)/ruff format --check
