@@ -20,6 +20,7 @@ from createrec.config import (
 LOG2_E = math.log2(math.e)
 # Rows of logits held at once. On a CPU a chunk should stay in the cache beside the table; a GPU wants big products.
 CPU_CHUNK_ELEMENTS = 800_000
+CPU_CHUNK_ROWS = 96  # over a small catalogue, more rows than this measured slower
 CUDA_CHUNK_ELEMENTS = 128_000_000
 
 
@@ -72,8 +73,10 @@ def linear_cross_entropy(
 ) -> Tensor:
     """Mean full cross-entropy of states [n, d] against a table [items, d]; memory of one chunk of logits."""
     if chunk is None:
-        elements = CUDA_CHUNK_ELEMENTS if states.is_cuda else CPU_CHUNK_ELEMENTS
-        chunk = max(16, elements // len(table))
+        if states.is_cuda:
+            chunk = max(16, CUDA_CHUNK_ELEMENTS // len(table))
+        else:
+            chunk = min(CPU_CHUNK_ROWS, max(16, CPU_CHUNK_ELEMENTS // len(table)))
     return _LinearCrossEntropy.apply(states, table, targets, weights, chunk)
 
 
