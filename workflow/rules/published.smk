@@ -53,7 +53,7 @@ rule published_figures:
         """
         for number in 2 3 4 5; do
             createrec figure $number --config results/config.json --records {params.folder:q}/runs \
-                --output-stem paper_figures/figure$number
+                --data {params.folder:q}/data --output-stem paper_figures/figure$number
         done 2>&1 | tee {log:q}
         """
 
