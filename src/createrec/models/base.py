@@ -178,7 +178,8 @@ class Recommender(nn.Module):
             stateless |= queries.users < 0
         if self.needs_history:
             stateless |= queries.histories.lengths == 0
-        return torch.where(stateless[:, None], self.item_counts.to(scores.dtype), scores)
+        scores[stateless] = self.item_counts.to(scores.dtype)
+        return scores
 
 
 def normal_(tensor: Tensor, std: float, generator: torch.Generator) -> Tensor:
