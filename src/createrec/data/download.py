@@ -108,7 +108,7 @@ def fetch(entry: Entry, directory: Path | str, mirror: str | None = None, progre
             found = _already_there(path, sources[0])
             if found is None:
                 found = _fetch_first(entry, path, sources, mirror, progress)
-                write_json(source_path(path), {**asdict(found), "path": path.name})
+            _note_path(path).unlink(missing_ok=True)
             return found
     except OSError as error:
         raise DownloadError(
@@ -121,12 +121,16 @@ def source_path(path: Path | str) -> Path:
     return Path(f"{path}.source.json")
 
 
+def _note_path(path: Path) -> Path:
+    """Where it is noted which address and version the first part of `path` came from."""
+    return path.with_name(f"{path.name}.part.json")
+
+
 def _fetch_first(entry: Entry, path: Path, sources: list[_Source], mirror: str | None, progress: bool) -> Fetched:
     failures = [f"{mirror}: SHA256SUMS does not list it"] if mirror and sources[0].origin != "mirror" else []
     for source in sources:
         try:
-            sha256 = _get(source, path, progress)
-            return Fetched(path, sha256, source.origin, source.label)
+            return _get(source, path, progress)
         except _GiveUpError as failure:
             failures.append(f"{source.address}: {failure}")
         if source.origin == "mirror":  # it lists the file, so a failure is its own, and not to be passed over silently
@@ -242,10 +246,10 @@ def _join(mirror: str, name: str) -> str:
 # Getting it ----------------------------------------------------------------------------------------------------------
 
 
-def _get(source: _Source, path: Path, progress: bool) -> str:
-    """Brings the bytes of one source to `path` and returns their checksum."""
+def _get(source: _Source, path: Path, progress: bool) -> Fetched:
+    """Brings the bytes of one source to `path`, with a record of where they are from."""
     part = path.with_name(f"{path.name}.part")
-    note = path.with_name(f"{path.name}.part.json")
+    note = _note_path(path)
     if _is_url(source.address):
         resumed = _download(source, part, note, progress)
     else:
@@ -261,9 +265,11 @@ def _get(source: _Source, path: Path, progress: bool) -> str:
         return _get(source, path, progress)  # the first half may have been another version of the file
     with part.open("rb") as written:
         os.fsync(written.fileno())
+    found = Fetched(path, sha256, source.origin, source.label)
+    # Before the file: without a record, what a killed process fetched would pass for a file placed by hand.
+    write_json(source_path(path), {**asdict(found), "path": path.name})
     part.replace(path)
-    note.unlink(missing_ok=True)
-    return sha256
+    return found
 
 
 def _checked(source: _Source, part: Path, path: Path) -> str:
