@@ -11,6 +11,7 @@ negatives and adds norms that are not squared; this is the standard sampled loss
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from createrec.config import LightGCNEncoderConfig
 from createrec.data.graph import SparseMatrix, bipartite_adjacency, draw_non_neighbours
@@ -26,10 +27,10 @@ class _Propagate(torch.autograd.Function):
     @staticmethod
     def forward(ctx, nodes: Tensor, adjacency: SparseMatrix, layers: int) -> Tensor:
         ctx.adjacency, ctx.layers = adjacency, layers
-        total, layer = nodes.clone(), nodes
+        # E + A (E + A (E + ...)): the sum of the layers without another copy of the nodes.
+        total = nodes
         for _ in range(layers):
-            layer = adjacency @ layer
-            total += layer
+            total = (adjacency @ total).add_(nodes)
         return total.div_(layers + 1)
 
     @staticmethod
@@ -53,13 +54,15 @@ class LightGCNEncoder(GraphEncoder):
     def vectors(self, item_table: Tensor) -> GraphVectors:
         nodes = torch.cat([self.user_table, item_table])
         mixed = _Propagate.apply(nodes, self.adjacency, self.config.layers)
-        return GraphVectors(mixed[: len(self.user_table)], mixed[len(self.user_table) :])
+        return GraphVectors(*mixed.split([len(self.user_table), len(item_table)]))
 
     def global_loss(self, edges: EdgeBatch, vectors: GraphVectors, item_table: Tensor) -> Tensor:
         generator = self.randomness.generator("negatives/graph")
         negatives = draw_non_neighbours(edges.users, self.edge_keys, len(item_table), generator)
-        loss = bpr(vectors.users[edges.users], vectors.items[edges.items], vectors.items[negatives])
+        items = torch.cat([edges.items, negatives])
+        positive, negative = F.embedding(items, vectors.items).chunk(2)
+        loss = bpr(F.embedding(edges.users, vectors.users), positive, negative)
         if self.config.l2:
-            first = self.user_table[edges.users], item_table[edges.items], item_table[negatives]
+            first = F.embedding(edges.users, self.user_table), *F.embedding(items, item_table).chunk(2)
             loss = loss + self.config.l2 * batch_l2(*first)
         return loss
