@@ -23,16 +23,17 @@ class StopAfter(Callback):
 
     def __init__(self, watch):
         self.watch = watch
-        self.over = False
+
+    def __deepcopy__(self, memo):
+        """RecTools copies its trainer before it fits; the clock must stay the one that is read."""
+        return self
 
     def on_train_epoch_start(self, trainer, module):
         self.watch.restart()
 
-    def on_train_batch_start(self, trainer, module, batch, index):
-        return -1 if self.over else None
-
     def on_train_batch_end(self, trainer, module, outputs, batch, index):
-        self.over = self.watch.lap(int((batch["y"] != 0).sum()))
+        if self.watch.lap(int((batch["y"] != 0).sum())):
+            trainer.should_stop = True
 
 
 def dataset_of(made: Made) -> Dataset:
