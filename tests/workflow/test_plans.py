@@ -64,7 +64,9 @@ def documented() -> dict[str, list[int]]:
 
 @pytest.mark.parametrize("target", sorted(documented()))
 def test_the_documented_job_counts(plan, target: str) -> None:
-    options = ("--configfile", ROOT / "config" / "demo.yaml") if target == "demo" else ()
+    # Tuned settings may make a point of an ablation the main table's run, and change the counts of the whole.
+    overlay = "demo.yaml" if target == "demo" else "untuned.yaml"
+    options = ("--configfile", ROOT / "config" / overlay)
     counts = EXPECTED.get(target) or plan(target, *options)
     assert documented()[target] == [sum(counts.values()), counts.get("train", 0)]
 
