@@ -115,6 +115,14 @@ def read_json(path: Path | str) -> dict[str, Any]:
     return value
 
 
+def in_order(serialized: bytes) -> bytes:
+    """A safetensors file with the keys of its header sorted: the library writes its metadata in an order of chance."""
+    end = 8 + int.from_bytes(serialized[:8], "little")
+    header = json.dumps(json.loads(serialized[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
+    return len(header).to_bytes(8, "little") + header + serialized[end:]
+
+
 def sha256_of(path: Path | str) -> str:
     """SHA-256 of a file's bytes, as 64 hex digits."""
     with Path(path).open("rb") as file:

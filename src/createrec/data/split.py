@@ -19,7 +19,7 @@ from safetensors.numpy import save as serialized
 from createrec.config import EvaluationConfig, LeaveOneOutSetup, TemporalSetup
 from createrec.data.interactions import Interactions
 from createrec.errors import DataError
-from createrec.files import atomic_path
+from createrec.files import atomic_path, in_order
 
 # The random target of `target: random` is drawn once per user, the same for every model.
 TARGET_SEED = 17
@@ -147,7 +147,7 @@ class Split:
         }
         metadata = {"item_count": str(self.item_count), "cuts": f"{self.test_cut} {self.validation_cut}"}
         with atomic_path(path) as temporary:
-            temporary.write_bytes(serialized(arrays, metadata))
+            temporary.write_bytes(in_order(serialized(arrays, metadata)))
 
     @classmethod
     def load(cls, path: Path | str) -> "Split":
