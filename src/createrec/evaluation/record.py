@@ -54,7 +54,7 @@ def measure(
 def evaluate_run(
     run: Run, split: Split, statistics: Mapping[str, Any], model: Recommender, training: Mapping[str, Any]
 ) -> tuple[dict[str, Any], pa.Table]:
-    """The run's record, and its ranks a user (columns user, target, rank)."""
+    """The run's record, and its ranks a user (columns user, rank)."""
     evaluation = EvaluationConfig(**run.evaluation)
     started = time.perf_counter()
     values, queries, ranking = measure(model, split, run.fold, evaluation)
@@ -81,7 +81,8 @@ def evaluate_run(
         "peak_memory_bytes": training["peak_memory_bytes"],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    columns = {"user": queries.user, "target": queries.target, "rank": ranking.ranks}
+    # Not the targets: who took what is data, whose licences forbid passing it on; the split and its switches fix them.
+    columns = {"user": queries.user, "rank": ranking.ranks}
     return record, pa.table({name: column.astype(np.int32) for name, column in columns.items()})
 
 

@@ -24,7 +24,6 @@ class Ranks:
     """Per-user ranks of one run: aligned integer arrays of shape (users,); ranks count from 1."""
 
     user: NDArray[np.int64]
-    target: NDArray[np.int64]
     rank: NDArray[np.int64]
 
 
@@ -37,10 +36,10 @@ def read_ranks(path: Path) -> Ranks:
     import pyarrow
     import pyarrow.parquet as parquet
 
-    columns = ("user", "target", "rank")
+    columns = ("user", "rank")
     try:
         table = parquet.read_table(path, columns=list(columns))
-        user, target, rank = (np.asarray(table.column(name), dtype=np.int64) for name in columns)
+        user, rank = (np.asarray(table.column(name), dtype=np.int64) for name in columns)
     except (pyarrow.ArrowException, KeyError, ValueError, OSError) as error:
         raise DataError(
             f"{path}: expected a parquet file with integer columns {', '.join(columns)} ({error}); "
@@ -48,7 +47,7 @@ def read_ranks(path: Path) -> Ranks:
         ) from None
     if rank.size and rank.min() < 1:
         raise DataError(f"{path}: ranks count from 1, found {rank.min()}; evaluate the run again")
-    return Ranks(user, target, rank)
+    return Ranks(user, rank)
 
 
 def per_user(rank: NDArray[np.int64], metric: str) -> Floats:

@@ -274,7 +274,7 @@ _SIGNIFICANCE_HEADER = [
 
 
 class _Ranks:
-    """Per-user ranks of the runs of one data set and setup, checked to be of the same users and targets."""
+    """Per-user ranks of the runs of one data set and setup, checked to be of the same users."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
@@ -288,10 +288,8 @@ class _Ranks:
             return None
         ranks = read_ranks(path)
         first, where = self.first = self.first or (ranks, path)
-        if not (np.array_equal(ranks.user, first.user) and np.array_equal(ranks.target, first.target)):
-            raise DataError(
-                f"{path} and {where}: not the same users and targets in the same order; evaluate both again"
-            )
+        if not np.array_equal(ranks.user, first.user):
+            raise DataError(f"{path} and {where}: not the same users in the same order; evaluate both again")
         measured = record["metrics"].get("ndcg@10")
         if measured is not None and abs(per_user(ranks.rank, "ndcg@10").mean() - measured) > _AGREEMENT:
             raise DataError(f"{path}: its NDCG@10 is not that of the record beside it; evaluate the run again")

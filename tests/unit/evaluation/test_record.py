@@ -31,10 +31,9 @@ def test_the_record_holds_the_metrics_of_its_ranks(evaluated):
     queries = made.queries("test", EvaluationConfig(**run.evaluation))
     ranking = rank(model, queries, remove_seen=True, k=100)
     assert record["metrics"] == metrics(ranking.ranks, ranking.top, made.item_count, (10, 100))
-    assert table.column_names == ["user", "target", "rank"]
+    assert table.column_names == ["user", "rank"]
     assert np.array_equal(table["rank"].to_numpy(), ranking.ranks)
     assert np.array_equal(table["user"].to_numpy(), queries.user)
-    assert np.array_equal(table["target"].to_numpy(), queries.target)
     assert {key: record[key] for key in ("dataset", "model", "variant", "seed", "setup", "fold", "label")} == {
         "dataset": "small",
         "model": "sasrec",

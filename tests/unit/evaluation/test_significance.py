@@ -115,14 +115,13 @@ def test_bootstrap_repeats_itself():
 
 def test_ranks_are_read_back(tmp_path):
     path = tmp_path / "ranks.parquet"
-    pq.write_table(pa.table({"user": [0, 2], "target": [7, 8], "rank": pa.array([1, 30], pa.int32())}), path)
+    pq.write_table(pa.table({"user": [0, 2], "rank": pa.array([1, 30], pa.int32())}), path)
     ranks = read_ranks(path)
     assert ranks.user.tolist() == [0, 2]
-    assert ranks.target.tolist() == [7, 8]
     assert ranks.rank.tolist() == [1, 30]
 
 
-@pytest.mark.parametrize("columns", [{"user": [0], "rank": [1]}, {"user": [0], "target": [1], "rank": [0]}])
+@pytest.mark.parametrize("columns", [{"rank": [1]}, {"user": [0], "rank": [0]}])
 def test_bad_ranks_are_refused_by_name(tmp_path, columns):
     path = tmp_path / "ranks.parquet"
     pq.write_table(pa.table(columns), path)

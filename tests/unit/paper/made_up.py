@@ -87,9 +87,7 @@ def write_record(folder: Path, run: Run, *, ndcg: float, **changes: Any) -> Path
 def write_ranks(folder: Path, run: Run, ranks: list[int], users: list[int] | None = None) -> Path:
     path = folder / run.folder / "ranks.parquet"
     users = list(range(len(ranks))) if users is None else users
-    pq.write_table(
-        pa.table({"user": pa.array(users, pa.int32()), "target": pa.array(users, pa.int32()), "rank": ranks}), path
-    )
+    pq.write_table(pa.table({"user": pa.array(users, pa.int32()), "rank": ranks}), path)
     return path
 
 
