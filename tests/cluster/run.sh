@@ -6,7 +6,8 @@
 #
 # FOLDER (default: a new one) keeps the results, Slurm's logs and its list of completed jobs. Needs root and the Debian
 # packages slurmctld, slurmd, slurm-client and munge; nothing of the machine's own Slurm or munge is touched. The
-# package is taken from .venv (make install).
+# package is taken from .venv (make install). Job steps forget SLURM_CONF, so the configuration is linked from
+# /etc/slurm/slurm.conf while the script runs; where that file exists the script refuses to start.
 set -euo pipefail
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -14,12 +15,15 @@ folder=$(realpath "${1:-$(mktemp --directory)}")
 host=$(hostname --short)
 failures=0
 pids=()
+link=/etc/slurm/slurm.conf
+[ ! -e "$link" ] || { echo "$link exists: this machine has a Slurm of its own" >&2; exit 2; }
 
 say() { printf '\n== %s\n' "$*"; }
 check() { # MESSAGE COMMAND...
     if "${@:2}"; then echo "ok      $1"; else echo "FAILED  $1"; failures=$((failures + 1)); fi
 }
 stop() {
+    rm -f "$link"
     for ((i = ${#pids[@]} - 1; i >= 0; i--)); do kill "${pids[i]}" 2>/dev/null || true; done
     wait 2>/dev/null || true
 }
@@ -67,6 +71,8 @@ NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) RealMemory=$(awk '/MemTotal/ {pr
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
 export SLURM_CONF="$slurm/slurm.conf"
+mkdir -p "$(dirname "$link")"
+ln -s "$SLURM_CONF" "$link"
 sleep 1
 slurmctld -D -f "$SLURM_CONF" >"$slurm/slurmctld.out" 2>&1 &
 pids+=($!)

@@ -6,7 +6,8 @@
 # FOLDER (default: a new one) keeps the demo's results and the logs of the builds. Needs root, 15 GB of disk, the
 # network, and the Debian packages podman, buildah, crun and debootstrap. The machine's pip.conf and certificates are
 # lent to the build, because on a machine behind a proxy nothing can be downloaded without them; they are no part of
-# the image. BUILD_OPTIONS holds further options of `podman build`, for instance more --volume.
+# the image. BUILD_OPTIONS holds further options of `podman build`, for instance --volume FOLDER:FOLDER:ro with a local
+# wheel of torch, and PIP_FIND_LINKS the folder that pip shall look into.
 set -euo pipefail
 
 project=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -34,10 +35,13 @@ if ! podman image exists "$base"; then
     rm -rf "$folder/base"
 fi
 
-lent=()
-for file in /etc/pip.conf "$certificates"; do
-    [ -e "$file" ] && lent+=(--volume "$file:$file:ro")
-done
+# Not at their own places: the image configures its own certificates while it is built.
+lent=(--volume "$certificates:/lent/certificates.crt:ro")
+if [ -e /etc/pip.conf ]; then
+    sed "s#$certificates#/lent/certificates.crt#" /etc/pip.conf >"$folder/pip.conf"
+    [ -z "${PIP_FIND_LINKS:-}" ] || echo "find-links = $PIP_FIND_LINKS" >>"$folder/pip.conf"
+    lent+=(--volume "$folder/pip.conf:/etc/pip.conf:ro")
+fi
 
 build() { # CONTEXT LOG
     local started=$SECONDS
