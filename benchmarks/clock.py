@@ -14,8 +14,8 @@ class Stopwatch:
     programs share the machine.
     """
 
-    def __init__(self, seconds: float, warmup: int = 2) -> None:
-        self.seconds, self.warmup = seconds, warmup
+    def __init__(self, seconds: float, warmup: int = 2, patience: float = PATIENCE) -> None:
+        self.seconds, self.warmup, self.patience = seconds, warmup, patience
         self.work = self.core = self.wall = 0.0
         self.begun = time.perf_counter()
         self.restart()
@@ -34,7 +34,7 @@ class Stopwatch:
             self.core += core - self._core
             self.wall += wall - self._wall
         self.restart()
-        late = time.perf_counter() - self.begun > PATIENCE * self.seconds
+        late = time.perf_counter() - self.begun > self.patience * self.seconds
         return self.work > 0 and (self.core >= self.seconds or late)
 
     def result(self) -> dict[str, float]:

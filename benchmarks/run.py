@@ -55,7 +55,7 @@ def run_one(command: Sequence[Path | str], seconds: float, threads: int, extra: 
             cwd=SCRATCH,  # peers leave logs where they run
             capture_output=True,
             text=True,
-            timeout=START_SECONDS + 10 * seconds,
+            timeout=START_SECONDS + 20 * seconds,
         )
         return json.loads(done.stdout.strip().splitlines()[-1])
     except subprocess.TimeoutExpired as error:

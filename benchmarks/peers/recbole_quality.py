@@ -6,6 +6,7 @@ core-seconds of training and file of each look. The looks do not count as traini
 
 import argparse
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def main() -> None:
     write_interactions(folder, *with_two_dummies(arrays["user"], arrays["item"]))
     trainer, train, _ = prepare("SASRec", folder, max_length)
     looker = Looker(trainer, train, arrays, folder, max_length)
-    watch, own = Stopwatch(options.seconds, warmup=0), type(train)
+    watch, own = Stopwatch(options.seconds, warmup=0, patience=math.inf), type(train)
     over = False
 
     class Watched(own):
