@@ -34,8 +34,9 @@ RUN pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps --n
     && python -m compileall -q src \
     && mkdir --mode 1777 /work
 
-# Caches go where results go, because the calling user has no home in here.
+# Caches go where results go, because the calling user has no home in here, and no name either.
 ENV HOME=/work \
+    LOGNAME=createrec \
     PYTHONDONTWRITEBYTECODE=1 \
     NVIDIA_VISIBLE_DEVICES=all \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
