@@ -247,13 +247,15 @@ class Drill:
         while survival.tried < kills:
             self._fresh()
             killed = 0
-            while killed < min(in_a_row, kills - survival.tried):
-                outcome = self._run(kill_after=float(chance.uniform(0, usual)))
-                if not outcome.killed:
-                    assert outcome.status == 0, outcome.printed
-                    break
+            outcome = self._run(kill_after=float(chance.uniform(0, usual)))
+            while outcome.killed:
                 killed += 1
-            self._compare(survival, killed, expected)
+                more = killed < min(in_a_row, kills - survival.tried)
+                outcome = self._run(**({"kill_after": float(chance.uniform(0, usual))} if more else {}))
+            if killed:
+                self._compare(survival, killed, outcome, expected)
+            else:
+                assert outcome.status == 0, outcome.printed
         return survival
 
     def at_each_operation(self, only: Sequence[str] = tuple(OPERATIONS)) -> Survival:
@@ -266,12 +268,10 @@ class Drill:
             if not outcome.killed:
                 assert outcome.status == 0, outcome.printed
                 return survival
-            self._compare(survival, 1, expected)
+            self._compare(survival, 1, self._run(), expected)
 
-    def _compare(self, survival: Survival, killed: int, expected: Mapping[str, Any]) -> None:
-        if not killed:
-            return
-        outcome = self._run()
+    def _compare(self, survival: Survival, killed: int, outcome: Outcome, expected: Mapping[str, Any]) -> None:
+        """Counts the kills before `outcome`, the run that ended; nothing may have run after it."""
         found = snapshot(self.folder)
         survival.tried += killed
         survival.seconds.append(outcome.seconds)
