@@ -443,7 +443,7 @@ class SetupsConfig(Strict):
 class EvaluationConfig(Strict):
     """Full-catalogue ranking of one target a user; the switches change queries only, never the trained model."""
 
-    cutoffs: tuple[Count, ...] = (10, 100)
+    cutoffs: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 100)
     target: Literal["last", "first", "random"] = "last"
     history_strict: bool = Field(False, description="history ends before the target's time stamp")
     drop_cold_items: bool = Field(False, description="items unseen in training leave targets and histories")

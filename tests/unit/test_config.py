@@ -35,6 +35,7 @@ def test_the_projects_configuration_and_its_overlays_are_valid():
         ({"ablations": {"warmup": {"values": ["many"]}}}, ["ablations.warmup.values.0", "many"]),
         ({"models": {"l": {"kind": "lightgcn", "graph_last": 3, "graph_percent": 5}}}, ["graph_last", "exclude"]),
         ({"evaluation": {"target": "middle"}}, ["evaluation.target", "middle"]),
+        ({"evaluation": {"cutoffs": []}}, ["evaluation.cutoffs", "at least 1"]),
     ],
 )
 def test_a_wrong_key_or_value_is_named(overlay, words):
