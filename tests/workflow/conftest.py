@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from smaller_demo import Demo
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,3 +60,8 @@ def copy_project() -> Callable[[Path], None]:
 def plan(snakemake, job_counts, tmp_path: Path) -> Callable[..., dict[str, int]]:
     """Plans targets in an empty folder; returns the jobs a rule."""
     return lambda *arguments: job_counts(snakemake(*arguments, "-n", directory=tmp_path))
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory, copy_project, snakemake) -> Demo:
+    return Demo(tmp_path_factory.mktemp("demo"), copy_project, snakemake)
