@@ -411,6 +411,9 @@ class DatasetConfig(Strict):
     """One dataset. Without `file` the name must stand in the registry, or be `demo`."""
 
     max_length: Count = Field(50, description="last items of a history that a sequence model reads")
+    loss: SequenceLoss | None = Field(
+        None, description="training loss of SASRec, unless its own settings name one; null = full (paper, Section 3.3)"
+    )
     remove_seen: bool = Field(True, description="items of the history leave the ranking")
     allow_count_mismatch: bool = Field(False, description="go on, labelled, when the counts differ from Table 1")
     file: OwnFileConfig | None = None

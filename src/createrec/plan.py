@@ -83,7 +83,7 @@ def _hparams(folder: str, dataset: str, model: str) -> Mapping[str, Any]:
 def _layers(
     config: ProjectConfig, dataset: str, model: str, overrides: Mapping[str, Any], tuned: bool
 ) -> dict[str, Any]:
-    """Tuned settings, under what config.yaml says explicitly, under the variant's overrides.
+    """The dataset's own loss, under tuned settings, under what config.yaml says explicitly, under the overrides.
 
     The default kind of each part stands below them all, so that a layer that sets a part's key without naming the
     part's kind and one that names it speak of the same thing.
@@ -93,6 +93,9 @@ def _layers(
     fields = type(config.models[model]).model_fields
     settings = {"kind": explicit["kind"]}
     settings |= {part: {"kind": fields[part].default.kind} for part in PARTS if part in fields}
+    loss = config.datasets[dataset].loss
+    if loss is not None and "loss" in fields:
+        settings["loss"] = loss.model_dump(mode="json", exclude_unset=True)
     for layer in (found, explicit, overrides):
         settings = merge(settings, layer)
     return settings

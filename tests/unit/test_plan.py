@@ -80,6 +80,15 @@ def test_an_unset_length_inside_create_is_the_datasets(config):
         assert resolve(config, "ml-1m", "create", override)["sequence"]["max_length"] == 200
 
 
+def test_the_loss_is_the_datasets_unless_settings_name_one(config):
+    assert resolve(config, BEAUTY, "sasrec")["loss"]["kind"] == "full"
+    assert resolve(config, "yambda-50m", "sasrec")["loss"]["kind"] == "scalable"
+    assert resolve(config, "yambda-50m", "sasrec", tuned=False)["loss"]["kind"] == "scalable"
+    for override in ({}, {"sequence": {"kind": "sasrec"}}):
+        assert resolve(config, "yambda-50m", "create", override)["sequence"]["loss"]["kind"] == "scalable"
+    assert resolve(config, "yambda-50m", "sasrec", {"loss": {"kind": "full"}})["loss"] == {"kind": "full"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
