@@ -1,6 +1,7 @@
-"""What an epoch of every trainable model costs on the Beauty shape: seconds and peak memory, as a table.
+"""What an epoch of every trainable model costs on made data with a dataset's counts: seconds and peak memory.
 
     python benchmarks/epochs.py
+    python benchmarks/epochs.py --dataset yambda-50m --models sasrec lightgcn ultragcn create
 
 Each phase of each model is a process of its own: some steps are timed and the epoch is extrapolated from them.
 """
@@ -12,15 +13,18 @@ from pathlib import Path
 
 from clock import Stopwatch
 from environments import HERE, BenchmarkError
-from measure import SHAPES, first_phase, machine, made_split, model_of
+from measure import Shape, first_phase, machine, made_split, model_of
 from run import run_one
 
-from createrec.config import TrainableConfig
+from createrec.config import TrainableConfig, load
+from createrec.data.registry import datasets
 from createrec.files import write_json
 from createrec.models.registry import MODELS
+from createrec.plan import resolve
 from createrec.training.device import keep_big_blocks
 
-SHAPE = "beauty"
+# The models' own defaults: an epoch must not cost something else once a dataset has been tuned.
+CONFIG = load([HERE.parent / "config.yaml", HERE.parent / "config" / "untuned.yaml"])
 
 
 def trainable() -> list[str]:
@@ -28,21 +32,11 @@ def trainable() -> list[str]:
     return [config.model_fields["kind"].default for config in MODELS if issubclass(config, TrainableConfig)]
 
 
-def settings_of(kind: str) -> dict:
-    """The model's defaults, with the dataset's own length of a history."""
-    config = next(config for config in MODELS if config.model_fields["kind"].default == kind)
-    length = {"max_length": SHAPES[SHAPE].max_length}
-    settings: dict = {"kind": kind}
-    if "sequence" in config.model_fields:
-        settings["sequence"] = {"kind": config.model_fields["sequence"].default.kind, **length}
-    elif config.model_fields.get("max_length") and config.model_fields["max_length"].default is None:
-        settings |= length
-    return settings
-
-
-def measure_phase(kind: str, index: int, watch: Stopwatch) -> dict:
+def measure_phase(kind: str, dataset: str, index: int, watch: Stopwatch) -> dict:
     """Times steps of one phase; the work is steps."""
-    model = model_of(made_split(SHAPES[SHAPE]), settings_of(kind))
+    counts = datasets()[dataset].counts
+    shape = Shape(counts.users, counts.items, counts.interactions, CONFIG.datasets[dataset].max_length)
+    model = model_of(made_split(shape), resolve(CONFIG, dataset, kind))
     runner = first_phase(model, index)
     steps = runner.streams.steps
     watch.restart()
@@ -65,15 +59,16 @@ def measure_phase(kind: str, index: int, watch: Stopwatch) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", nargs="+", default=trainable(), choices=trainable())
+    parser.add_argument("--dataset", default="amazon-beauty", choices=datasets(), help="whose counts the data have")
     parser.add_argument("--seconds", type=float, default=10.0, help="core-seconds of each phase")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "epochs.json")
+    parser.add_argument("--output", type=Path, help="default: benchmarks/results/epochs-DATASET.json")
     parser.add_argument("--phase", type=int, help="measure this phase of the one model, and print one JSON line")
     options = parser.parse_args()
     if options.phase is not None:
         keep_big_blocks()
         watch = Stopwatch(options.seconds, warmup=1)
-        print(json.dumps(measure_phase(options.models[0], options.phase, watch)))
+        print(json.dumps(measure_phase(options.models[0], options.dataset, options.phase, watch)))
         return
     rows = []
     print("| model | phase | core-seconds an epoch | peak memory, MB | parameters |\n|---|---|---|---|---|", flush=True)
@@ -81,6 +76,7 @@ def main() -> None:
         index, phases = 0, 1
         while index < phases:
             command = [sys.executable, Path(__file__).resolve(), "--models", kind, "--phase", str(index)]
+            command += ["--dataset", options.dataset]
             try:
                 row = run_one(command, options.seconds, options.threads, {})
             except BenchmarkError as error:
@@ -94,7 +90,9 @@ def main() -> None:
                 f"| {row['peak_memory_bytes'] / 1e6:.0f} | {row['parameters']:,} |",
                 flush=True,
             )
-    write_json(options.output, {"machine": machine(), "shape": SHAPE, "threads": options.threads, "rows": rows})
+    output = options.output or HERE / "results" / f"epochs-{options.dataset}.json"
+    about = {"machine": machine(), "dataset": options.dataset, "threads": options.threads, "rows": rows}
+    write_json(output, about)
 
 
 if __name__ == "__main__":

@@ -54,12 +54,22 @@ class UltraGCNEncoder(GraphEncoder):
             nn.functional.embedding(edges.users, vectors.users),
             nn.functional.embedding(edges.items, item_table),
         )
-        generator = self.randomness.generator("negatives/graph")
-        drawn = torch.randint(len(item_table), (c.negatives,), device=item_table.device, generator=generator)
         user_beta = self.user_beta[edges.users]
         positive = c.positive_base_weight + c.positive_degree_weight * user_beta * self.item_beta[edges.items]
         loss = positive_softplus(users, items, positive)
-        loss = loss + (c.negative_weight / c.negatives) * negative_softplus(
+        loss = loss + (c.negative_weight / c.negatives) * self.negative_loss(users, user_beta, item_table)
+        if c.item_weight:
+            near = nn.functional.embedding(self.neighbours[edges.items], item_table)
+            loss = loss + c.item_weight * neighbour_softplus(users, near, self.omega[edges.items])
+        loss = loss / len(users)
+        return loss + c.l2 * batch_l2(users, items) if c.l2 else loss
+
+    def negative_loss(self, users: Tensor, user_beta: Tensor, item_table: Tensor) -> Tensor:
+        """Weighted sum over the batch's users [edges, d] and uniform negatives that they share."""
+        c = self.config
+        generator = self.randomness.generator("negatives/graph")
+        drawn = torch.randint(len(item_table), (c.negatives,), device=item_table.device, generator=generator)
+        return negative_softplus(
             users,
             item_table[drawn],
             user_beta,
@@ -67,8 +77,3 @@ class UltraGCNEncoder(GraphEncoder):
             c.negative_base_weight,
             c.negative_degree_weight,
         )
-        if c.item_weight:
-            near = nn.functional.embedding(self.neighbours[edges.items], item_table)
-            loss = loss + c.item_weight * neighbour_softplus(users, near, self.omega[edges.items])
-        loss = loss / len(users)
-        return loss + c.l2 * batch_l2(users, items) if c.l2 else loss
