@@ -18,40 +18,16 @@ from createrec.config import BERT4RecEncoderConfig
 from createrec.data.sequences import Packed, Sequences, append, pack
 from createrec.losses.cross_entropy import sequence_loss
 from createrec.models.base import SequenceBatch
-from createrec.models.transformer import (
-    Attention,
-    Dropout,
-    FeedForward,
-    LocalLoss,
-    Rectangle,
-    SequenceEncoder,
-    rectangles,
-    training_rows,
-)
+from createrec.models.transformer import BlockEncoder, Dropout, LocalLoss, PostNormBlock, training_rows
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-12  # BERT's own
 
 
-class BERT4RecBlock(nn.Module):
-    """One bidirectional block, normalised after each residual."""
-
-    def __init__(self, config: BERT4RecEncoderConfig, dimension: int) -> None:
-        super().__init__()
-        self.attention = Attention(dimension, config.heads, config.dropout)
-        self.dropout = Dropout(config.dropout)
-        self.attention_norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
-        inner = config.feedforward_factor * dimension
-        self.feedforward = FeedForward(dimension, inner, nn.GELU(), config.dropout)
-        self.feedforward_norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
-
-    def forward(self, x: Tensor, layout: list[Rectangle]) -> Tensor:
-        x = self.attention_norm(x + self.dropout(self.attention(x, x, layout, causal=False)))
-        return self.feedforward_norm(x + self.feedforward(x))
-
-
-class BERT4RecEncoder(SequenceEncoder):
+class BERT4RecEncoder(BlockEncoder):
     """The bidirectional sequence encoder. Item index `item_count` means [MASK]."""
+
+    causal = False
 
     def __init__(self, config: BERT4RecEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:
         super().__init__(config, dimension, item_count, randomness)
@@ -59,18 +35,18 @@ class BERT4RecEncoder(SequenceEncoder):
         self.positions = nn.Parameter(torch.empty(self.max_length, dimension))
         self.norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
         self.dropout = Dropout(config.dropout)
-        self.blocks = nn.ModuleList(BERT4RecBlock(config, dimension) for _ in range(config.blocks))
+        inner = config.feedforward_factor * dimension
+        self.blocks = nn.ModuleList(
+            PostNormBlock(dimension, config.heads, inner, config.dropout, LAYER_NORM_EPSILON)
+            for _ in range(config.blocks)
+        )
         self.initialise()
 
-    def encode(self, packed: Packed, item_table: Tensor) -> Tensor:
+    def embed(self, packed: Packed, item_table: Tensor) -> Tensor:
         masked = packed.items == self.item_count
         vectors = nn.functional.embedding(packed.items.masked_fill(masked, 0), item_table)
         vectors = torch.where(masked[:, None], self.mask_vector, vectors)
-        x = self.dropout(self.norm(vectors + self.positions[packed.from_end]))
-        layout = rectangles(packed, causal=False)
-        for block in self.blocks:
-            x = block(x, layout)
-        return x
+        return self.dropout(self.norm(vectors + self.positions[packed.from_end]))
 
     def local_loss(
         self, sequences: Sequences, batch: SequenceBatch, item_table: Tensor, want_states: bool
@@ -94,8 +70,7 @@ class BERT4RecEncoder(SequenceEncoder):
             return LocalLoss(loss, packed.rows, None)
         # [MASK] takes one of the positions, so that none is read at inference that training has not seen.
         history = training_rows(sequences, batch, self.max_length - 1, drop_newest=0)
-        appended = append(history, self.item_count)
-        return LocalLoss(loss, packed.rows, self.encode(appended, item_table)[appended.last])
+        return LocalLoss(loss, packed.rows, self.newest_states(append(history, self.item_count), item_table))
 
     def query_tokens(self, histories: Sequences, rows: Tensor) -> Packed:
         return append(pack(histories, rows, self.max_length - 1), self.item_count)

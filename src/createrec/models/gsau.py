@@ -28,8 +28,7 @@ from createrec.losses.alignment_uniformity import alignment, pair_uniformity, ra
 from createrec.losses.cross_entropy import linear_cross_entropy
 from createrec.models.base import Batch, Phase, QueryBatch, Recommender, TrainingData, normal_
 from createrec.models.lightgcn import LightGCNEncoder
-from createrec.models.post_norm import PostNormBlock
-from createrec.models.transformer import Dropout, SequenceEncoder, rectangles
+from createrec.models.transformer import BlockEncoder, Dropout, PostNormBlock
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-12
@@ -40,7 +39,7 @@ def xavier_normal_(table: Tensor, generator: torch.Generator) -> Tensor:
     return normal_(table, (2 / sum(table.shape)) ** 0.5, generator)
 
 
-class GSAUEncoder(SequenceEncoder):
+class GSAUEncoder(BlockEncoder):
     """A causal Transformer, normalised after each residual, with positions counted from the oldest item."""
 
     def __init__(self, config: GSAUConfig, item_count: int, randomness: Randomness) -> None:
@@ -65,13 +64,9 @@ class GSAUEncoder(SequenceEncoder):
             elif name.endswith("bias"):
                 nn.init.zeros_(parameter)
 
-    def encode(self, packed: Packed, item_table: Tensor) -> Tensor:
+    def embed(self, packed: Packed, item_table: Tensor) -> Tensor:
         from_start = packed.lengths[packed.row] - 1 - packed.from_end
-        x = self.dropout(self.norm(F.embedding(packed.items, item_table) + F.embedding(from_start, self.positions)))
-        layout = rectangles(packed, causal=True)
-        for block in self.blocks:
-            x = block(x, layout, causal=True)
-        return x
+        return self.dropout(self.norm(F.embedding(packed.items, item_table) + F.embedding(from_start, self.positions)))
 
     def query_tokens(self, histories: Sequences, rows: Tensor) -> Packed:
         return pack(histories, rows, self.max_length)
@@ -101,7 +96,7 @@ class GSAU(Recommender):
         prefixes, edges = batch.prefixes, batch.edges
         vectors = self.graph.vectors(self.item_table)
         users, items = F.embedding(edges.users, vectors.users), F.embedding(edges.items, vectors.items)
-        states = self.sequence.encode(prefixes.prefixes, self.item_table)[prefixes.prefixes.last]
+        states = self.sequence.newest_states(prefixes.prefixes, self.item_table)
         targets = F.embedding(prefixes.targets, self.item_table)
         terms = {"alignment": alignment(users, items)}
         if self.config.sequence_alignment == "softmax":

@@ -37,8 +37,15 @@ from createrec.losses.user_contrastive import user_contrastive
 from createrec.models.base import Batch, Phase, QueryBatch, TrainingData
 from createrec.models.frozen import FrozenVectors
 from createrec.models.graph_encoder import GraphVectors
-from createrec.models.post_norm import PostNormBlock
-from createrec.models.transformer import INITIAL_STD, QUERY_BLOCK, Dropout, Rectangle, rectangles, training_rows
+from createrec.models.transformer import (
+    INITIAL_STD,
+    QUERY_BLOCK,
+    Dropout,
+    PostNormBlock,
+    Rectangle,
+    rectangles,
+    training_rows,
+)
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-9
@@ -165,7 +172,7 @@ class MRGSRec(FrozenVectors):
             source[readers] = torch.arange(batch, device=users.device)
         x = F.embedding(source, vectors)
         causal = self.config.causal_user_token
-        cells = rectangles(layout, causal=True) if causal else two_way(rectangles(layout, causal=False), x.device)
+        cells = rectangles(layout, masks=False) if causal else two_way(rectangles(layout, masks=True), x.device)
         for block in self.blocks:
             x = block(x, cells, causal=causal)
         return F.embedding(place, x), F.embedding(readers, x)

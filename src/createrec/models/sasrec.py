@@ -22,12 +22,11 @@ from createrec.models.base import SequenceBatch
 from createrec.models.transformer import (
     LAYER_NORM_EPSILON,
     Attention,
+    BlockEncoder,
     Dropout,
     FeedForward,
     LocalLoss,
     Rectangle,
-    SequenceEncoder,
-    rectangles,
     training_rows,
 )
 from createrec.randomness import Randomness
@@ -45,16 +44,20 @@ class SASRecBlock(nn.Module):
         inner = config.feedforward_factor * dimension
         self.feedforward = FeedForward(dimension, inner, nn.ReLU(), config.dropout)
 
-    def forward(self, x: Tensor, layout: list[Rectangle]) -> Tensor:
-        queries = self.attention_norm(x)
+    def forward(self, x: Tensor, layout: list[Rectangle], *, causal: bool, newest: Tensor | None = None) -> Tensor:
+        """Tokens [tokens, d] in, tokens out; or with `newest` [rows] only these tokens, each row's last, [rows, d]."""
+        alone = newest is not None
+        own = x[newest] if alone else x
+        queries = self.attention_norm(own)
         if self.order == "query_norm":
-            x = self.feedforward_norm(queries + self.attention(queries, x, layout, causal=True))
-            return x + self.feedforward(x)
-        x = x + self.attention(queries, queries, layout, causal=True)
-        return x + self.feedforward(self.feedforward_norm(x))
+            own = self.feedforward_norm(queries + self.attention(queries, x, layout, causal, alone))
+            return own + self.feedforward(own)
+        keys = self.attention_norm(x) if alone else queries
+        own = own + self.attention(queries, keys, layout, causal, alone)
+        return own + self.feedforward(self.feedforward_norm(own))
 
 
-class SASRecEncoder(SequenceEncoder):
+class SASRecEncoder(BlockEncoder):
     """The causal sequence encoder; the item table is passed in, because CREATE shares it."""
 
     def __init__(self, config: SASRecEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:
@@ -66,13 +69,12 @@ class SASRecEncoder(SequenceEncoder):
         self.norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
         self.initialise()
 
-    def encode(self, packed: Packed, item_table: Tensor) -> Tensor:
-        x = self.dropout(
+    def embed(self, packed: Packed, item_table: Tensor) -> Tensor:
+        return self.dropout(
             self.scale * nn.functional.embedding(packed.items, item_table) + self.positions[packed.from_end]
         )
-        layout = rectangles(packed, causal=True)
-        for block in self.blocks:
-            x = block(x, layout)
+
+    def finish(self, x: Tensor) -> Tensor:
         return self.norm(x)
 
     def local_loss(

@@ -145,7 +145,7 @@ class IntervalLevel(nn.Module):
         """[intervals, rows, d] -> [rows, d]."""
         steps, rows, d = outputs.shape
         x = F.layer_norm(outputs.transpose(0, 1), (steps, d), eps=LAYER_NORM_EPSILON) * self.gain + self.bias
-        everything = [Rectangle(slice(0, rows * steps), None, None, None, (rows, steps))]
+        everything = [Rectangle(slice(0, rows), slice(0, rows * steps), None, None, None, (rows, steps))]
         x = x.reshape(rows * steps, d)
         return self.attention(x, x, everything, causal=False).view(rows, steps, d).mean(1)
 
@@ -184,7 +184,7 @@ class InstanceLevel(nn.Module):
         if not len(packed.items):
             return items.new_zeros(len(packed.rows), items.shape[1])
         z = self.item_norm(items) + self.position_norm(positions)
-        layout = rectangles(packed, causal=False)
+        layout = rectangles(packed, masks=True)
         for norm, attention in zip(self.norms, self.attentions, strict=True):
             y = norm(z)
             z = F.leaky_relu(attention(y, y, layout, causal=False), self.slope) + z

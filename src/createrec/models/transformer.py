@@ -28,14 +28,17 @@ class Rectangle:
     """Consecutive rows, padded on the right to one length.
 
     Attributes:
+        rows: slice of the packed rows.
         tokens: slice of the packed tokens that these rows own.
         index: int64 [rows, longest], the packed token of each cell (padding repeats some token); None when
             no cell is padding, so that a plain reshape does.
         cell: int64 [tokens], where each token stands in the flattened rectangle; None likewise.
-        real: bool [rows, 1, 1, longest], cells that are no padding, for attention without a causal mask.
+        real: bool [rows, 1, 1, longest], cells that are no padding, for attention without a causal mask. Rows that
+            are empty have one, because a softmax over nothing is no number.
         shape: (rows, longest).
     """
 
+    rows: slice
     tokens: slice
     index: Tensor | None
     cell: Tensor | None
@@ -43,11 +46,11 @@ class Rectangle:
     shape: tuple[int, int]
 
 
-def _rectangle(packed: Packed, rows: slice, tokens: slice, longest: int, causal: bool) -> Rectangle:
+def _rectangle(packed: Packed, rows: slice, tokens: slice, longest: int, masks: bool) -> Rectangle:
     starts, lengths = packed.starts[rows], packed.lengths[rows]
     shape = (len(starts), longest)
     if packed.live is None and shape[0] * longest == tokens.stop - tokens.start:
-        return Rectangle(tokens, None, None, None, shape)
+        return Rectangle(rows, tokens, None, None, None, shape)
     column = torch.arange(longest, device=starts.device)
     index = (starts[:, None] + column).clamp_max(len(packed.items) - 1)
     token = torch.arange(tokens.start, tokens.stop, device=starts.device)
@@ -55,18 +58,18 @@ def _rectangle(packed: Packed, rows: slice, tokens: slice, longest: int, causal:
     cell = (row - rows.start) * longest + token - packed.starts[row]
     if packed.live is not None:
         cell = cell.clamp_max(shape[0] * longest - 1)
-    real = None if causal else (column < lengths[:, None])[:, None, None, :]
-    return Rectangle(tokens, index, cell, real, shape)
+    real = (column < lengths[:, None].clamp_min(1))[:, None, None, :] if masks else None
+    return Rectangle(rows, tokens, index, cell, real, shape)
 
 
-def rectangles(packed: Packed, causal: bool) -> list[Rectangle]:
-    """Covers a packed batch, rows sorted by length, with rectangles of little padding.
+def rectangles(packed: Packed, masks: bool) -> list[Rectangle]:
+    """Covers a packed batch, rows sorted by length, with rectangles of little padding, and with masks of it if wanted.
 
     With a static capacity there is one rectangle [batch, longest], because the lengths are not known to the host.
     """
     if packed.live is not None:
         everything = slice(0, len(packed.items))
-        return [_rectangle(packed, slice(0, len(packed.rows)), everything, packed.longest, causal)]
+        return [_rectangle(packed, slice(0, len(packed.rows)), everything, packed.longest, masks)]
     limits = [limit for limit in GROUP_LIMITS if limit < packed.longest] + [packed.longest]
     ends = torch.searchsorted(packed.lengths, packed.lengths.new_tensor(limits), right=True).tolist()
     bounds = [*packed.starts.tolist(), len(packed.items)]
@@ -76,7 +79,7 @@ def rectangles(packed: Packed, causal: bool) -> list[Rectangle]:
             tokens = slice(bounds[first], bounds[end])
             if tokens.stop > tokens.start:
                 longest = int(packed.lengths[end - 1])
-                found.append(_rectangle(packed, slice(first, end), tokens, longest, causal))
+                found.append(_rectangle(packed, slice(first, end), tokens, longest, masks))
             first = end
     return found
 
@@ -125,30 +128,37 @@ class Attention(nn.Module):
         self.key_value = nn.Linear(dimension, 2 * dimension)
         self.output = nn.Linear(dimension, dimension)
 
-    def forward(self, queries: Tensor, keys: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
-        """Queries and keys (which give the values too): [tokens, d]; returns [tokens, d]."""
+    def forward(
+        self, queries: Tensor, keys: Tensor, layout: list[Rectangle], causal: bool, newest: bool = False
+    ) -> Tensor:
+        """Keys (which give the values too) are [tokens, d], queries and what comes out likewise.
+
+        Args:
+            newest: queries are those of the rows' newest tokens alone, [rows, d], and so is what comes out. No row
+                may be empty, and the layout needs masks.
+        """
         query, key_value = self.query(queries), self.key_value(keys)
         parts = []
         for rectangle in layout:
             rows, longest = rectangle.shape
-            q, kv = query[rectangle.tokens], key_value[rectangle.tokens]
-            if rectangle.index is not None:
-                q, kv = query[rectangle.index], key_value[rectangle.index]
-            q = q.reshape(rows, longest, self.heads, -1).transpose(1, 2)
-            k, v = kv.reshape(rows, longest, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
-            mixed = self._mix(q, k, v, rectangle.real, causal)
-            mixed = mixed.transpose(1, 2).reshape(rows * longest, -1)
-            parts.append(mixed if rectangle.cell is None else mixed[rectangle.cell])
+            cells = rectangle.tokens if rectangle.index is None else rectangle.index
+            q, width = (query[rectangle.rows], 1) if newest else (query[cells], longest)
+            q = q.reshape(rows, width, self.heads, -1).transpose(1, 2)
+            k, v = key_value[cells].reshape(rows, longest, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+            mixed = self._mix(q, k, v, rectangle.real, causal and not newest)
+            mixed = mixed.transpose(1, 2).reshape(rows * width, -1)
+            parts.append(mixed if newest or rectangle.cell is None else mixed[rectangle.cell])
         return self.output(parts[0] if len(parts) == 1 else torch.cat(parts))
 
     def _mix(self, q: Tensor, k: Tensor, v: Tensor, real: Tensor | None, causal: bool) -> Tensor:
-        """Attention inside one rectangle, [rows, heads, longest, d / heads] each.
+        """Attention inside one rectangle, [rows, heads, longest, d / heads] each; queries may be one a row.
 
         torch has no fast CPU kernel with dropout on the weights, and its fallback is slower than these lines.
         """
         rate = self.dropout.rate if self.training else 0.0
         if q.is_cuda or not rate:
-            return F.scaled_dot_product_attention(q, k, v, attn_mask=real, dropout_p=rate, is_causal=causal)
+            mask = None if causal else real
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate, is_causal=causal)
         scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
         if causal:
             future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu_(1)
@@ -175,6 +185,24 @@ class FeedForward(nn.Module):
         return self.layers(x)
 
 
+class PostNormBlock(nn.Module):
+    """x = LN(x + dropout(attention(x))), x = LN(x + feedforward(x)), with GELU inside: BERT4Rec, GSAU, MRGSRec."""
+
+    def __init__(self, dimension: int, heads: int, inner: int, dropout: float, epsilon: float) -> None:
+        super().__init__()
+        self.attention = Attention(dimension, heads, dropout)
+        self.dropout = Dropout(dropout)
+        self.attention_norm = nn.LayerNorm(dimension, eps=epsilon)
+        self.feedforward = FeedForward(dimension, inner, nn.GELU(), dropout)
+        self.feedforward_norm = nn.LayerNorm(dimension, eps=epsilon)
+
+    def forward(self, x: Tensor, layout: list[Rectangle], *, causal: bool, newest: Tensor | None = None) -> Tensor:
+        """Tokens [tokens, d] in, tokens out; or with `newest` [rows] only these tokens, each row's last, [rows, d]."""
+        own = x if newest is None else x[newest]
+        own = self.attention_norm(own + self.dropout(self.attention(own, x, layout, causal, newest is not None)))
+        return self.feedforward_norm(own + self.feedforward(own))
+
+
 @dataclass(frozen=True)
 class LocalLoss:
     """A training step of the sequence side.
@@ -194,7 +222,7 @@ class SequenceEncoder(nn.Module):
     """Turns histories into states, over an item table that it does not own.
 
     A subclass says how tokens are encoded (`encode`), what a training step is (`local_loss`) and what stands at
-    the newest end of a history when it is to be continued (`query_tokens`).
+    the newest end of a history when it is to be continued (`query_tokens`). `BlockEncoder` encodes by blocks.
     """
 
     def __init__(self, config: SequenceEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:
@@ -227,6 +255,10 @@ class SequenceEncoder(nn.Module):
         """States [tokens, d] of packed rows that come sorted by length."""
         raise NotImplementedError
 
+    def newest_states(self, packed: Packed, item_table: Tensor) -> Tensor:
+        """The states [rows, d] of each row's newest token; no row may be empty."""
+        return self.encode(packed, item_table)[packed.last]
+
     def local_loss(
         self, sequences: Sequences, batch: SequenceBatch, item_table: Tensor, want_states: bool
     ) -> LocalLoss:
@@ -243,9 +275,38 @@ class SequenceEncoder(nn.Module):
         states = item_table.new_zeros(len(histories), item_table.shape[1])
         rows = rows[histories.lengths[rows] > 0]
         for block in rows.split(QUERY_BLOCK) if len(rows) else ():
-            packed = self.query_tokens(histories, block)
-            states[block] = self.encode(packed, item_table)[packed.last]
+            states[block] = self.newest_states(self.query_tokens(histories, block), item_table)
         return states
+
+
+class BlockEncoder(SequenceEncoder):
+    """Embeds tokens and passes them through `blocks`. Newest states need but one query a row in the last block."""
+
+    causal = True
+    blocks: nn.ModuleList
+
+    def embed(self, packed: Packed, item_table: Tensor) -> Tensor:
+        """What goes into the first block, [tokens, d]."""
+        raise NotImplementedError
+
+    def finish(self, x: Tensor) -> Tensor:
+        """What becomes of the last block's output [.., d]."""
+        return x
+
+    def encode(self, packed: Packed, item_table: Tensor) -> Tensor:
+        layout = rectangles(packed, masks=not self.causal)
+        x = self.embed(packed, item_table)
+        for block in self.blocks:
+            x = block(x, layout, causal=self.causal)
+        return self.finish(x)
+
+    def newest_states(self, packed: Packed, item_table: Tensor) -> Tensor:
+        layout = rectangles(packed, masks=True)
+        x = self.embed(packed, item_table)
+        *earlier, last = self.blocks
+        for block in earlier:
+            x = block(x, layout, causal=self.causal)
+        return self.finish(last(x, layout, causal=self.causal, newest=packed.last))
 
 
 def training_rows(sequences: Sequences, batch: SequenceBatch, max_length: int, drop_newest: int) -> Packed:

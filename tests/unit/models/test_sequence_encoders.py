@@ -108,6 +108,29 @@ def live_states(model, rows, max_length=50):
     return torch.cat([split[index] for index in range(len(rows))])
 
 
+@pytest.mark.parametrize("static", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "overrides"), [*VARIANTS, ("gsau", {"max_length": MAX_LENGTH, "dimension": DIMENSION})]
+)
+def test_newest_states_are_the_newest_of_all_states(kind, overrides, static):
+    """One query a row in the last block, values and gradients, with and without the fixed shapes of a GPU."""
+    rows = random_rows(12, ITEMS, seed=8, shortest=1, longest=MAX_LENGTH)
+    model = made_model(kind, overrides, rows)
+    sequences = training_data_of(rows, ITEMS).sequences
+    order = sort_by_length(sequences, torch.arange(len(rows)))
+    packed = pack(sequences, order, MAX_LENGTH, capacity=len(rows) * MAX_LENGTH if static else None)
+    weights = torch.randn(len(rows), DIMENSION, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    parameters = [model.item_table, *model.sequence.parameters()]
+    found = []
+    for states in (
+        model.sequence.newest_states(packed, model.item_table),
+        model.sequence.encode(packed, model.item_table)[packed.last],
+    ):
+        found.append([states, *torch.autograd.grad((states * weights).sum(), parameters, allow_unused=True)])
+    for newest, whole in zip(*found, strict=True):
+        torch.testing.assert_close(newest, whole, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize(("kind", "overrides"), VARIANTS)
 def test_states_and_gradients_equal_the_dense_reference(kind, overrides):
     rows = random_rows(9, ITEMS, seed=1, shortest=1, longest=MAX_LENGTH)
