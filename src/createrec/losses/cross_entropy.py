@@ -68,16 +68,18 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return grad_states * grad, grad_table * grad, None, None, None
 
 
+def _chunk_rows(table: Tensor) -> int:
+    """How many rows are multiplied with a table [items, d] at once."""
+    if table.is_cuda:
+        return max(16, CUDA_CHUNK_ELEMENTS // len(table))
+    return min(CPU_CHUNK_ROWS, max(16, CPU_CHUNK_ELEMENTS // len(table)))
+
+
 def linear_cross_entropy(
     states: Tensor, table: Tensor, targets: Tensor, weights: Tensor | None = None, chunk: int | None = None
 ) -> Tensor:
     """Mean full cross-entropy of states [n, d] against a table [items, d]; memory of one chunk of logits."""
-    if chunk is None:
-        if states.is_cuda:
-            chunk = max(16, CUDA_CHUNK_ELEMENTS // len(table))
-        else:
-            chunk = min(CPU_CHUNK_ROWS, max(16, CPU_CHUNK_ELEMENTS // len(table)))
-    return _LinearCrossEntropy.apply(states, table, targets, weights, chunk)
+    return _LinearCrossEntropy.apply(states, table, targets, weights, chunk or _chunk_rows(table))
 
 
 def scalable_cross_entropy(
@@ -106,7 +108,8 @@ def scalable_cross_entropy(
         if config.mix:
             centres = (centres * alive) @ states
         outputs = (centres @ states.T).masked_fill(~alive, -torch.inf).topk(size, dim=1).indices
-        chosen = (centres @ table.T).topk(items, dim=1).indices
+        parts = centres.split(_chunk_rows(table))
+        chosen = torch.cat([(part @ table.T).topk(items, dim=1).indices for part in parts])
     own = targets[outputs]
     inside = states[outputs] @ table[chosen].mT
     inside = inside.masked_fill(own[:, :, None] == chosen[:, None, :], -torch.inf)
