@@ -31,10 +31,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from createrec.config import EvaluationConfig, ModelSettings, validate
+from createrec.data.batch import TrainingData
 from createrec.data.sequences import Sequences
 from createrec.evaluation.ranking import rank
 from createrec.losses.cross_entropy import linear_cross_entropy
-from createrec.models.base import TrainingData
 from createrec.models.registry import build_model
 from createrec.randomness import Randomness
 from createrec.training.device import keep_big_blocks

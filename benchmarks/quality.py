@@ -22,13 +22,14 @@ from run import run_one
 from torch import Tensor
 
 from createrec.config import EvaluationConfig, load
+from createrec.data.batch import QueryBatch
 from createrec.data.commands import split_dataset
 from createrec.data.split import Queries, Split
 from createrec.errors import CreaterecError
 from createrec.evaluation.metrics import ndcg_at_k
 from createrec.evaluation.ranking import rank
 from createrec.files import atomic_path, write_json
-from createrec.models.base import QueryBatch, Recommender
+from createrec.models.base import Recommender
 from createrec.randomness import Randomness
 from createrec.training.device import keep_big_blocks
 from createrec.training.run import training_data

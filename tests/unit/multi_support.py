@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from support import CPU, MAX_LENGTH, Recommender, Sequences, TrainingData, merge, model_of, training_data_of
 
-from createrec.models.base import QueryBatch
+from createrec.data.batch import QueryBatch
 from createrec.training.batches import Streams
 
 TRAINING = {"epochs": 3, "batch_size": 8, "edge_batch_size": 32, "learning_rate": 0.01}

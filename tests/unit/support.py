@@ -7,10 +7,11 @@ import numpy as np
 import torch
 
 from createrec.config import EvaluationConfig, ModelConfig, ModelSettings, TemporalSetup, merge, validate
+from createrec.data.batch import TrainingData
 from createrec.data.interactions import Interactions
 from createrec.data.sequences import Sequences
 from createrec.data.split import Split, split
-from createrec.models.base import Recommender, TrainingData
+from createrec.models.base import Recommender
 from createrec.models.registry import build_model
 from createrec.plan import Run
 from createrec.randomness import Randomness

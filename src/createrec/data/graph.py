@@ -7,7 +7,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from createrec.models.base import EdgeBatch, TrainingData
+from createrec.data.batch import EdgeBatch, TrainingData
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from createrec.data.batch import QueryBatch
 from createrec.data.sequences import Sequences
 from createrec.data.split import Queries
 from createrec.errors import TrainingError
-from createrec.models.base import QueryBatch, Recommender
+from createrec.models.base import Recommender
 
 # Queries scored at once: about this many scores. Smaller blocks spend more on the encoder than they save in memory.
 CPU_BLOCK_SCORES = 8_000_000

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from createrec.data.batch import QueryBatch
 from createrec.data.interactions import Interactions
 from createrec.data.sequences import Sequences
 from createrec.data.split import Split
 from createrec.errors import ConfigError, DataError
 from createrec.evaluation.ranking import remove_seen_, top_items
 from createrec.files import read_json
-from createrec.models.base import QueryBatch
 from createrec.plan import Run
 from createrec.training.run import load_trained, require_pair, run_of_slice
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from createrec.config import BERT4RecEncoderConfig
+from createrec.data.batch import SequenceBatch
 from createrec.data.sequences import Packed, Sequences, append, pack
 from createrec.losses.cross_entropy import sequence_loss
-from createrec.models.base import SequenceBatch
 from createrec.models.transformer import BlockEncoder, Dropout, LocalLoss, PostNormBlock, training_rows
 from createrec.randomness import Randomness
 

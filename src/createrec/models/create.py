@@ -13,9 +13,10 @@ from the warm-up. Inference uses the sequence encoder and the item table alone: 
 from torch import Tensor
 
 from createrec.config import BarlowTwinsConfig, ContrastiveAlignmentConfig, CreateConfig
+from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.losses.barlow_twins import barlow_twins
 from createrec.losses.contrastive import info_nce
-from createrec.models.base import Batch, Phase, QueryBatch, Recommender, TrainingData
+from createrec.models.base import Phase, Recommender
 from createrec.models.graph_encoder import GraphEncoder
 from createrec.models.single import make_item_table
 from createrec.models.transformer import INITIAL_STD, SequenceEncoder

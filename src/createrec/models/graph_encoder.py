@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from createrec.config import GraphEncoderConfig
+from createrec.data.batch import EdgeBatch, TrainingData
 from createrec.data.graph import build_edges
-from createrec.models.base import EdgeBatch, TrainingData, normal_
+from createrec.models.base import normal_
 from createrec.randomness import Randomness
 
 

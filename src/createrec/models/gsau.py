@@ -23,10 +23,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from createrec.config import GSAUConfig, LightGCNEncoderConfig
+from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.data.sequences import Packed, Sequences, pack
 from createrec.losses.alignment_uniformity import alignment, pair_uniformity, random_derangement, uniformity
 from createrec.losses.cross_entropy import linear_cross_entropy
-from createrec.models.base import Batch, Phase, QueryBatch, Recommender, TrainingData, normal_
+from createrec.models.base import Phase, Recommender, normal_
 from createrec.models.lightgcn import LightGCNEncoder
 from createrec.models.transformer import BlockEncoder, Dropout, PostNormBlock
 from createrec.randomness import Randomness

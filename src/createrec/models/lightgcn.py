@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from createrec.config import LightGCNEncoderConfig
+from createrec.data.batch import EdgeBatch, TrainingData
 from createrec.data.graph import SparseMatrix, bipartite_adjacency, draw_non_neighbours
 from createrec.losses.bpr import batch_l2, bpr
-from createrec.models.base import EdgeBatch, TrainingData
 from createrec.models.graph_encoder import GraphEncoder, GraphVectors
 from createrec.randomness import Randomness
 

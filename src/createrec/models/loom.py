@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from createrec.config import LOOMConfig
+from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.data.graph import SparseMatrix
 from createrec.data.sequences import Packed, Sequences, pack, sort_by_length
 from createrec.losses.cross_entropy import linear_cross_entropy
 from createrec.losses.guidance import guidance
-from createrec.models.base import Batch, Phase, QueryBatch, Recommender, TrainingData
+from createrec.models.base import Phase, Recommender
 from createrec.models.sasrec import SASRecEncoder
 from createrec.models.single import make_item_table
 from createrec.models.transformer import INITIAL_STD, QUERY_BLOCK, training_rows

@@ -29,12 +29,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from createrec.config import MRGSRecConfig
+from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.data.graph import SparseMatrix, bipartite_adjacency, build_edges
 from createrec.data.sequences import Packed, append, pack, sort_by_length
 from createrec.losses.all_item_bpr import all_item_bpr
 from createrec.losses.cross_entropy import linear_cross_entropy
 from createrec.losses.user_contrastive import user_contrastive
-from createrec.models.base import Batch, Phase, QueryBatch, TrainingData
+from createrec.models.base import Phase
 from createrec.models.frozen import FrozenVectors
 from createrec.models.graph_encoder import GraphVectors
 from createrec.models.transformer import (

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from createrec.config import RandomConfig
-from createrec.models.base import QueryBatch, Recommender, TrainingData
+from createrec.data.batch import QueryBatch, TrainingData
+from createrec.models.base import Recommender
 from createrec.randomness import Randomness
 
 

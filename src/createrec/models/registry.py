@@ -20,8 +20,9 @@ from createrec.config import (
     UltraGCNConfig,
     UltraGCNEncoderConfig,
 )
+from createrec.data.batch import TrainingData
 from createrec.errors import ConfigError
-from createrec.models.base import Recommender, TrainingData
+from createrec.models.base import Recommender
 from createrec.models.bert4rec import BERT4RecEncoder
 from createrec.models.create import Create
 from createrec.models.graph_encoder import GraphEncoder

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from createrec.config import SASRecEncoderConfig
+from createrec.data.batch import SequenceBatch
 from createrec.data.sequences import Packed, Sequences, pack
 from createrec.losses.cross_entropy import sequence_loss
-from createrec.models.base import SequenceBatch
 from createrec.models.transformer import (
     LAYER_NORM_EPSILON,
     Attention,

@@ -31,10 +31,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from createrec.config import SelfGNNConfig
+from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.data.graph import build_edges, draw_non_neighbours
 from createrec.data.sequences import Packed, pack, sort_by_length
 from createrec.losses.self_augmented import hinge, leaky_dot, pair_hinge
-from createrec.models.base import Batch, Phase, QueryBatch, TrainingData
+from createrec.models.base import Phase
 from createrec.models.frozen import FrozenVectors
 from createrec.models.transformer import QUERY_BLOCK, Attention, Rectangle, rectangles, training_rows
 from createrec.randomness import Randomness

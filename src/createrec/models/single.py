@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from createrec.config import GraphEncoderConfig, SequenceEncoderConfig, TrainableConfig
-from createrec.models.base import Batch, Phase, QueryBatch, Recommender, TrainingData, normal_
+from createrec.data.batch import Batch, QueryBatch, TrainingData
+from createrec.models.base import Phase, Recommender, normal_
 from createrec.models.graph_encoder import GraphEncoder
 from createrec.models.transformer import INITIAL_STD, SequenceEncoder
 from createrec.randomness import Randomness

@@ -13,9 +13,10 @@ from scipy import sparse
 from torch import Tensor
 
 from createrec.config import SVDConfig
+from createrec.data.batch import QueryBatch, TrainingData
 from createrec.data.graph import build_edges
 from createrec.data.sequences import Sequences
-from createrec.models.base import QueryBatch, Recommender, TrainingData
+from createrec.models.base import Recommender
 from createrec.randomness import Randomness
 
 

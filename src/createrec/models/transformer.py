@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from createrec.config import SequenceEncoderConfig
+from createrec.data.batch import SequenceBatch
 from createrec.data.sequences import Packed, Sequences, pack, sort_by_length
 from createrec.errors import ConfigError
-from createrec.models.base import SequenceBatch, normal_
+from createrec.models.base import normal_
 from createrec.randomness import Randomness
 
 INITIAL_STD = 0.02

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from createrec.config import UltraGCNEncoderConfig
+from createrec.data.batch import EdgeBatch, TrainingData
 from createrec.data.graph import cooccurrence_neighbours
 from createrec.losses.bpr import batch_l2
 from createrec.losses.ultragcn import negative_softplus, neighbour_softplus, positive_softplus
-from createrec.models.base import EdgeBatch, TrainingData
 from createrec.models.graph_encoder import GraphEncoder, GraphVectors
 from createrec.randomness import Randomness
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from createrec.config import TrainingConfig
+from createrec.data.batch import Batch, EdgeBatch, PrefixBatch, SequenceBatch
 from createrec.data.sequences import Sequences, pack
-from createrec.models.base import Batch, EdgeBatch, Phase, PrefixBatch, Recommender, SequenceBatch, StreamName
+from createrec.models.base import Phase, Recommender, StreamName
 from createrec.randomness import Randomness
 
 # Static capacities are rounded up to a multiple of this, so that few epochs need another one.

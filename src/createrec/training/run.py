@@ -15,13 +15,14 @@ from safetensors.torch import load_file
 from safetensors.torch import save as serialized
 
 from createrec.config import NAME_PATTERN, EvaluationConfig, ModelConfig, ModelSettings, TrainingConfig, validate
+from createrec.data.batch import TrainingData
 from createrec.data.sequences import Sequences
 from createrec.data.split import Split
 from createrec.errors import CheckpointError, ConfigError, DataError
 from createrec.evaluation.metrics import ndcg_at_k, recall_at_k
 from createrec.evaluation.ranking import rank
 from createrec.files import atomic_path, discard, locked, sha256_of, write_json
-from createrec.models.base import Recommender, TrainingData
+from createrec.models.base import Recommender
 from createrec.models.registry import build_model
 from createrec.plan import Fold, Run, Setup
 from createrec.randomness import Randomness

@@ -6,7 +6,7 @@ import pytest
 import torch
 from support import DIMENSION, model_of, random_rows, training_data_of
 
-from createrec.models.base import EdgeBatch, QueryBatch
+from createrec.data.batch import EdgeBatch, QueryBatch
 from createrec.models.lightgcn import _Propagate
 
 USERS, ITEMS = 12, 10

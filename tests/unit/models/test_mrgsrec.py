@@ -6,9 +6,9 @@ from multi_support import first_batch, queries_of, small_model
 from support import random_rows, training_data_of
 from torch.nn import functional as F
 
+from createrec.data.batch import Batch, SequenceBatch
 from createrec.data.sequences import pack
 from createrec.models import mrgsrec
-from createrec.models.base import Batch, SequenceBatch
 from createrec.models.mrgsrec import mirror_entries
 
 ITEMS, LENGTH = 20, 4

@@ -7,9 +7,9 @@ from support import random_rows, training_data_of
 from torch import nn
 from torch.nn import functional as F
 
+from createrec.data.batch import TrainingData
 from createrec.data.sequences import pack
 from createrec.models import selfgnn
-from createrec.models.base import TrainingData
 from createrec.models.selfgnn import LSTM, IntervalGraph, IntervalLevel
 
 ITEMS, INTERVALS, D = 12, 4, 8

@@ -8,13 +8,13 @@ import torch
 from support import CPU, model_of, random_rows, training_data_of
 
 from createrec.config import EvaluationConfig, TemporalSetup
+from createrec.data.batch import QueryBatch
 from createrec.data.interactions import Interactions
 from createrec.data.prepare import prepare
 from createrec.data.registry import dataset
 from createrec.data.split import Queries, split
 from createrec.evaluation.metrics import coverage_at_k, ndcg_at_k, recall_at_k
 from createrec.evaluation.ranking import rank
-from createrec.models.base import QueryBatch
 from createrec.training.run import training_data
 
 ITEMS = 200
