@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PUBLISHED = Path("results/published")
 RENDERED = ("tables", "comparison", "metrics.csv")
+METRICS = (PUBLISHED, PUBLISHED / "untuned")
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -27,8 +28,9 @@ def again(tmp_path_factory: pytest.TempPathFactory, copy_project, snakemake) -> 
         "published_tables", "published_figures", "published_comparison", directory=folder, project=folder
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    command = [sys.executable, "-m", "createrec.cli", "collect", "--records-from", PUBLISHED / "runs"]
-    subprocess.run([*command, "--output", PUBLISHED / "metrics.csv"], cwd=folder, check=True, timeout=120)
+    for part in METRICS:
+        command = [sys.executable, "-m", "createrec.cli", "collect", "--records-from", part / "runs"]
+        subprocess.run([*command, "--output", part / "metrics.csv"], cwd=folder, check=True, timeout=120)
     return folder
 
 
@@ -37,8 +39,9 @@ def test_the_published_tables_are_those_of_the_records(again: Path, part: str) -
     assert files(again / PUBLISHED / part) == files(ROOT / PUBLISHED / part)
 
 
-def test_the_published_metrics_are_those_of_the_records(again: Path) -> None:
-    assert (again / PUBLISHED / "metrics.csv").read_bytes() == (ROOT / PUBLISHED / "metrics.csv").read_bytes()
+@pytest.mark.parametrize("part", METRICS)
+def test_the_published_metrics_are_those_of_the_records(again: Path, part: Path) -> None:
+    assert (again / part / "metrics.csv").read_bytes() == (ROOT / part / "metrics.csv").read_bytes()
 
 
 @pytest.mark.parametrize("suffix", ["csv", "png"])
@@ -47,3 +50,19 @@ def test_the_published_figures_are_those_of_the_records(again: Path, suffix: str
     names = [name for name in theirs if name.endswith(suffix)]
     assert len(names) == 4
     assert {name: mine[name] for name in names} == {name: theirs[name] for name in names}
+
+
+LATEX = shutil.which("pdflatex")
+DOCUMENT = r"\documentclass{article}\usepackage{booktabs,graphicx}\begin{document}\input{table}\end{document}"
+
+
+@pytest.mark.skipif(LATEX is None, reason="no pdflatex on this machine")
+@pytest.mark.parametrize("number", range(1, 6))
+def test_latex_takes_each_table(tmp_path: Path, number: int) -> None:
+    """The packages are those that the table's first line asks for; what is too wide for the page counts as an error."""
+    shutil.copyfile(ROOT / PUBLISHED / "tables" / f"table{number}.tex", tmp_path / "table.tex")
+    (tmp_path / "document.tex").write_text(DOCUMENT)
+    command = [LATEX, "-interaction=nonstopmode", "-halt-on-error", "document.tex"]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stdout[-2000:]
+    assert "Overfull" not in result.stdout
