@@ -1,5 +1,6 @@
 """The bipartite user-item graph (paper, Section 3.4), built from the last interactions of each user (Section 5.1)."""
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,9 @@ from scipy import sparse
 from torch import Tensor
 
 from createrec.data.batch import EdgeBatch, TrainingData
+
+# Entries of the item-item graph that are held at once.
+GRAM_ENTRIES = 8_000_000
 
 
 @dataclass(frozen=True)
@@ -82,18 +86,22 @@ def cooccurrence_neighbours(edges: EdgeBatch, user_count: int, item_count: int, 
     device = edges.items.device
     user, item = edges.users.cpu().numpy(), edges.items.cpu().numpy()
     matrix = sparse.csr_matrix((np.ones(len(user)), (user, item)), shape=(user_count, item_count))
-    gram = (matrix.T @ matrix).tocsr()
-    totals = np.asarray(gram.sum(axis=1)).ravel()
+    transposed = matrix.T.tocsr()
+    totals = transposed @ (matrix @ np.ones(item_count))
     left = np.sqrt(totals + 1) / np.maximum(totals, 1)
-    rows = np.repeat(np.arange(item_count), np.diff(gram.indptr))
-    weights = gram.data * left[rows] / np.sqrt(totals + 1)[gram.indices]
-    order = np.lexsort((gram.indices, -weights, rows))
-    place = np.arange(len(rows)) - gram.indptr[rows]
-    kept = place < count
     neighbours = np.zeros((item_count, count), dtype=np.int64)
     omega = np.zeros((item_count, count), dtype=np.float32)
-    neighbours[rows[kept], place[kept]] = gram.indices[order][kept]
-    omega[rows[kept], place[kept]] = weights[order][kept]
+    # A row of G has at most g_i entries: rows are made in blocks that stay small, where all of G may not fit.
+    block = (totals.cumsum() // GRAM_ENTRIES).astype(np.int64)
+    for first, last in itertools.pairwise([*np.flatnonzero(np.diff(block, prepend=-1)), item_count]):
+        gram = transposed[first:last] @ matrix
+        rows = np.repeat(np.arange(last - first), np.diff(gram.indptr))
+        weights = gram.data * left[first:last][rows] / np.sqrt(totals + 1)[gram.indices]
+        order = np.lexsort((gram.indices, -weights, rows))
+        place = np.arange(len(rows)) - gram.indptr[rows]
+        kept = place < count
+        neighbours[first + rows[kept], place[kept]] = gram.indices[order][kept]
+        omega[first + rows[kept], place[kept]] = weights[order][kept]
     return torch.from_numpy(neighbours).to(device), torch.from_numpy(omega).to(device)
 
 
