@@ -16,7 +16,7 @@ TORCH_CPU := --retries 0 --extra-index-url https://download.pytorch.org/whl/cpu 
 SNAKEMAKE := $(BIN)/snakemake
 
 .DELETE_ON_ERROR:
-.PHONY: install demo demo-all test test-faults lint bench bench-quick paper docker docker-demo lock clean
+.PHONY: install demo demo-all test test-slow test-faults lint bench bench-quick paper docker docker-demo lock clean
 
 install: .venv/installed
 
@@ -58,6 +58,9 @@ demo-all: install
 
 test: .venv/installed-dev
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/installed-dev
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m slow --timeout 7200
 
 test-faults: .venv/installed-dev
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/faults --timeout 7200
