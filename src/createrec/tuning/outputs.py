@@ -18,6 +18,10 @@ from createrec.tuning.space import nested
 from createrec.tuning.study import STATES, StudySettings, finished
 
 
+# With fewer complete trials, importance would be drawn from noise.
+FEWEST_COMPLETE = 5
+
+
 def write_trials(study: optuna.Study, settings: StudySettings, path: Path) -> None:
     """One row a trial, interrupted ones included.
 
@@ -97,6 +101,8 @@ def importances(study: optuna.Study) -> dict[str, float]:
 
     Empty where too few trials are complete, or all that are complete are equally good.
     """
+    if sum(trial.state == TrialState.COMPLETE for trial in finished(study)) < FEWEST_COMPLETE:
+        return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about the estimate's small sample, which the plot states
         try:
