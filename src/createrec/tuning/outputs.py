@@ -17,7 +17,6 @@ from createrec.files import atomic_path
 from createrec.tuning.space import nested
 from createrec.tuning.study import STATES, StudySettings, finished
 
-
 # With fewer complete trials, importance would be drawn from noise.
 FEWEST_COMPLETE = 5
 
