@@ -295,19 +295,18 @@ class BlockEncoder(SequenceEncoder):
         return x
 
     def encode(self, packed: Packed, item_table: Tensor) -> Tensor:
-        layout = rectangles(packed, masks=not self.causal)
-        x = self.embed(packed, item_table)
-        for block in self.blocks:
-            x = block(x, layout, causal=self.causal)
-        return self.finish(x)
+        return self._states(packed, item_table, None)
 
     def newest_states(self, packed: Packed, item_table: Tensor) -> Tensor:
-        layout = rectangles(packed, masks=True)
+        return self._states(packed, item_table, packed.last)
+
+    def _states(self, packed: Packed, item_table: Tensor, newest: Tensor | None) -> Tensor:
+        """The states of all tokens, or those of the given ones, each row's last."""
+        layout = rectangles(packed, masks=newest is not None or not self.causal)
         x = self.embed(packed, item_table)
-        *earlier, last = self.blocks
-        for block in earlier:
+        for block in self.blocks[:-1]:
             x = block(x, layout, causal=self.causal)
-        return self.finish(last(x, layout, causal=self.causal, newest=packed.last))
+        return self.finish(self.blocks[-1](x, layout, causal=self.causal, newest=newest))
 
 
 def training_rows(sequences: Sequences, batch: SequenceBatch, max_length: int, drop_newest: int) -> Packed:
