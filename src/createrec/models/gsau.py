@@ -27,9 +27,10 @@ from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.data.sequences import Packed, Sequences, pack
 from createrec.losses.alignment_uniformity import alignment, pair_uniformity, random_derangement, uniformity
 from createrec.losses.cross_entropy import linear_cross_entropy
+from createrec.models.attention import Dropout
 from createrec.models.base import Phase, Recommender, normal_
 from createrec.models.lightgcn import LightGCNEncoder
-from createrec.models.transformer import BlockEncoder, Dropout, PostNormBlock
+from createrec.models.transformer import BlockEncoder, PostNormBlock
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-12

@@ -25,13 +25,13 @@ from torch.nn import functional as F
 from createrec.config import LOOMConfig
 from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.data.graph import SparseMatrix
-from createrec.data.sequences import Packed, Sequences, pack, sort_by_length
+from createrec.data.sequences import Packed, Sequences, pack
 from createrec.losses.cross_entropy import linear_cross_entropy
 from createrec.losses.guidance import guidance
 from createrec.models.base import Phase, Recommender
 from createrec.models.sasrec import SASRecEncoder
 from createrec.models.single import make_item_table
-from createrec.models.transformer import INITIAL_STD, QUERY_BLOCK, training_rows
+from createrec.models.transformer import INITIAL_STD, query_blocks, training_rows
 from createrec.randomness import Randomness
 
 
@@ -173,8 +173,7 @@ class LOOM(Recommender):
         """o_u [rows, d] of some histories."""
         items = self.carrier.items(self.item_table)
         users = torch.zeros_like(items[:1]).expand(len(histories), -1).clone()
-        rows = sort_by_length(histories, torch.arange(len(histories), device=items.device))
-        for block in rows.split(QUERY_BLOCK):
+        for block in query_blocks(histories, self.sequence.max_length, empty=True):
             users[block] = self.carrier.users(pack(histories, block, self.sequence.max_length), items)
         return users
 

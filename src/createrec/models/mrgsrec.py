@@ -31,22 +31,15 @@ from torch.nn import functional as F
 from createrec.config import MRGSRecConfig
 from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.data.graph import SparseMatrix, bipartite_adjacency, build_edges
-from createrec.data.sequences import Packed, append, pack, sort_by_length
+from createrec.data.sequences import Packed, append, pack
 from createrec.losses.all_item_bpr import all_item_bpr
 from createrec.losses.cross_entropy import linear_cross_entropy
 from createrec.losses.user_contrastive import user_contrastive
+from createrec.models.attention import Dropout, Rectangle, rectangles
 from createrec.models.base import Phase
 from createrec.models.frozen import FrozenVectors
 from createrec.models.graph_encoder import GraphVectors
-from createrec.models.transformer import (
-    INITIAL_STD,
-    QUERY_BLOCK,
-    Dropout,
-    PostNormBlock,
-    Rectangle,
-    rectangles,
-    training_rows,
-)
+from createrec.models.transformer import INITIAL_STD, PostNormBlock, query_blocks, training_rows
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-9
@@ -216,9 +209,8 @@ class MRGSRec(FrozenVectors):
     def user_states(self, queries: QueryBatch) -> Tensor:
         histories, users = queries.histories, queries.users.clamp_min(0)
         graph = self.vectors().users
-        rows = sort_by_length(histories, torch.arange(len(histories), device=users.device))
         states = self.item_table.new_zeros(len(histories), self.config.dimension)
-        for block in rows.split(QUERY_BLOCK):
+        for block in query_blocks(histories, self.config.max_length, empty=True):
             _, summaries = self.encode(pack(histories, block, self.config.max_length), users[block])
             states[block] = self.fuse(summaries, F.embedding(users[block], graph))
         return states

@@ -19,16 +19,8 @@ from createrec.config import SASRecEncoderConfig
 from createrec.data.batch import SequenceBatch
 from createrec.data.sequences import Packed, Sequences, pack
 from createrec.losses.cross_entropy import sequence_loss
-from createrec.models.transformer import (
-    LAYER_NORM_EPSILON,
-    Attention,
-    BlockEncoder,
-    Dropout,
-    FeedForward,
-    LocalLoss,
-    Rectangle,
-    training_rows,
-)
+from createrec.models.attention import Attention, Dropout, Rectangle
+from createrec.models.transformer import LAYER_NORM_EPSILON, BlockEncoder, FeedForward, LocalLoss, training_rows
 from createrec.randomness import Randomness
 
 

@@ -33,11 +33,12 @@ from torch.nn import functional as F
 from createrec.config import SelfGNNConfig
 from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.data.graph import build_edges, draw_non_neighbours
-from createrec.data.sequences import Packed, pack, sort_by_length
+from createrec.data.sequences import Packed, pack
 from createrec.losses.self_augmented import hinge, leaky_dot, pair_hinge
+from createrec.models.attention import Attention, Rectangle, rectangles
 from createrec.models.base import Phase
 from createrec.models.frozen import FrozenVectors
-from createrec.models.transformer import QUERY_BLOCK, Attention, Rectangle, rectangles, training_rows
+from createrec.models.transformer import query_blocks, training_rows
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-12
@@ -124,13 +125,15 @@ class PlainAttention(Attention):
         super().__init__(dimension, heads, 0.0)
         self.output = nn.Identity()
 
-    def _mix(self, q: Tensor, k: Tensor, v: Tensor, real: Tensor | None, causal: bool) -> Tensor:
-        """The same, by plain products where a CPU's kernel would spend its time on starting: many tiny rows."""
-        if q.is_cuda or real is not None or q.shape[2] > SHORT_ROW:
-            return super()._mix(q, k, v, real, causal)
-        q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # [rows, steps, heads, d / heads], as they lie in memory
+    def mix(self, query: Tensor, key_value: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
+        """The same, by plain products where a CPU would spend its time on starting: many tiny rows, all of a length."""
+        rows, steps = layout[0].shape if len(layout) == 1 and layout[0].index is None else (0, 0)
+        if query.is_cuda or not 0 < steps <= SHORT_ROW or causal:
+            return super().mix(query, key_value, layout, causal)
+        q = query.view(rows, steps, self.heads, -1)
+        k, v = key_value.view(rows, steps, 2, self.heads, -1).unbind(2)
         scores = (q[:, :, None] * k[:, None]).sum(-1) * q.shape[-1] ** -0.5
-        return (scores.softmax(2)[..., None] * v[:, None]).sum(2).transpose(1, 2)
+        return (scores.softmax(2)[..., None] * v[:, None]).sum(2).flatten(0, 1).flatten(1)
 
 
 class IntervalLevel(nn.Module):
@@ -321,9 +324,8 @@ class SelfGNN(FrozenVectors):
     def user_states(self, queries: QueryBatch) -> Tensor:
         histories, users = queries.histories, queries.users.clamp_min(0)
         short, item_vectors = self.vectors()
-        rows = sort_by_length(histories, torch.arange(len(histories), device=users.device))
         states = item_vectors.new_zeros(len(histories), self.config.dimension)
-        for block in rows.split(QUERY_BLOCK):
+        for block in query_blocks(histories, self.config.max_length, empty=True):
             known = self.long_term(short[:, users[block]], self.user_level)
             states[block] = self.states(pack(histories, block, self.config.max_length), known, item_vectors)
         return states

@@ -1,172 +1,23 @@
-"""What the two Transformers share: attention over packed rows, blocks, and the encoder's frame.
-
-Everything but attention works on packed tokens [tokens, d]. Attention pads: rows of similar length are put
-into one padded rectangle [rows, longest], so that little of it is padding (batches come sorted by length).
-"""
+"""What the two Transformers share: blocks over packed tokens [tokens, d], and the encoder's frame."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from createrec.config import SequenceEncoderConfig
 from createrec.data.batch import SequenceBatch
 from createrec.data.sequences import Packed, Sequences, pack, sort_by_length
 from createrec.errors import ConfigError
+from createrec.models.attention import Attention, Dropout, Rectangle, rectangles
 from createrec.models.base import normal_
 from createrec.randomness import Randomness
 
 INITIAL_STD = 0.02
 LAYER_NORM_EPSILON = 1e-8
-# Rectangles of attention end at these lengths: each holds rows at least 0.7 times as long as it is wide.
-GROUP_LIMITS = (4, 5, 7, 9, 12, 16, 22, 30, 42, 58, 80, 112, 156, 218, 304)
-QUERY_BLOCK = 1024
-
-
-@dataclass(frozen=True)
-class Rectangle:
-    """Consecutive rows, padded on the right to one length.
-
-    Attributes:
-        rows: slice of the packed rows.
-        tokens: slice of the packed tokens that these rows own.
-        index: int64 [rows, longest], the packed token of each cell (padding repeats some token); None when
-            no cell is padding, so that a plain reshape does.
-        cell: int64 [tokens], where each token stands in the flattened rectangle; None likewise.
-        real: bool [rows, 1, 1, longest], cells that are no padding, for attention without a causal mask. Rows that
-            are empty have one, because a softmax over nothing is no number.
-        shape: (rows, longest).
-    """
-
-    rows: slice
-    tokens: slice
-    index: Tensor | None
-    cell: Tensor | None
-    real: Tensor | None
-    shape: tuple[int, int]
-
-
-def _rectangle(packed: Packed, rows: slice, tokens: slice, longest: int, masks: bool) -> Rectangle:
-    starts, lengths = packed.starts[rows], packed.lengths[rows]
-    shape = (len(starts), longest)
-    if packed.live is None and shape[0] * longest == tokens.stop - tokens.start:
-        return Rectangle(rows, tokens, None, None, None, shape)
-    column = torch.arange(longest, device=starts.device)
-    index = (starts[:, None] + column).clamp_max(len(packed.items) - 1)
-    token = torch.arange(tokens.start, tokens.stop, device=starts.device)
-    row = packed.row[tokens]
-    cell = (row - rows.start) * longest + token - packed.starts[row]
-    if packed.live is not None:
-        cell = cell.clamp_max(shape[0] * longest - 1)
-    real = (column < lengths[:, None].clamp_min(1))[:, None, None, :] if masks else None
-    return Rectangle(rows, tokens, index, cell, real, shape)
-
-
-def rectangles(packed: Packed, masks: bool) -> list[Rectangle]:
-    """Covers a packed batch, rows sorted by length, with rectangles of little padding, and with masks of it if wanted.
-
-    With a static capacity there is one rectangle [batch, longest], because the lengths are not known to the host.
-    """
-    if packed.live is not None:
-        everything = slice(0, len(packed.items))
-        return [_rectangle(packed, slice(0, len(packed.rows)), everything, packed.longest, masks)]
-    limits = [limit for limit in GROUP_LIMITS if limit < packed.longest] + [packed.longest]
-    ends = torch.searchsorted(packed.lengths, packed.lengths.new_tensor(limits), right=True).tolist()
-    bounds = [*packed.starts.tolist(), len(packed.items)]
-    found, first = [], 0
-    for end in ends:
-        if end > first:
-            tokens = slice(bounds[first], bounds[end])
-            if tokens.stop > tokens.start:
-                longest = int(packed.lengths[end - 1])
-                found.append(_rectangle(packed, slice(first, end), tokens, longest, masks))
-            first = end
-    return found
-
-
-class _CheapDropout(torch.autograd.Function):
-    """Dropout on a CPU from 16 random bits a value: torch's own draws a 64-bit number and a float for each.
-
-    The rate is rounded to a multiple of 2^-16.
-    """
-
-    @staticmethod
-    def forward(ctx, x: Tensor, rate: float) -> Tensor:
-        words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-        bits = words.view(torch.int16)[: x.numel()].view(x.shape)
-        ctx.keep, ctx.scale = bits >= round(rate * 2**16) - 2**15, 1 / (1 - rate)
-        return (x * ctx.keep).mul_(ctx.scale)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        return (grad * ctx.keep).mul_(ctx.scale), None
-
-
-class Dropout(nn.Module):
-    """Inverted dropout from torch's default generator."""
-
-    def __init__(self, rate: float) -> None:
-        super().__init__()
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        if not self.training or not self.rate:
-            return x
-        return F.dropout(x, self.rate) if x.is_cuda else _CheapDropout.apply(x, self.rate)
-
-
-class Attention(nn.Module):
-    """Multi-head attention over packed rows, with dropout on the weights."""
-
-    def __init__(self, dimension: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        if dimension % heads:
-            raise ConfigError(f"dimension {dimension} is not a multiple of heads {heads}; change one of them")
-        self.heads = heads
-        self.dropout = Dropout(dropout)
-        self.query = nn.Linear(dimension, dimension)
-        self.key_value = nn.Linear(dimension, 2 * dimension)
-        self.output = nn.Linear(dimension, dimension)
-
-    def forward(
-        self, queries: Tensor, keys: Tensor, layout: list[Rectangle], causal: bool, newest: bool = False
-    ) -> Tensor:
-        """Keys (which give the values too) are [tokens, d], queries and what comes out likewise.
-
-        Args:
-            newest: queries are those of the rows' newest tokens alone, [rows, d], and so is what comes out. No row
-                may be empty, and the layout needs masks.
-        """
-        query, key_value = self.query(queries), self.key_value(keys)
-        parts = []
-        for rectangle in layout:
-            rows, longest = rectangle.shape
-            cells = rectangle.tokens if rectangle.index is None else rectangle.index
-            q, width = (query[rectangle.rows], 1) if newest else (query[cells], longest)
-            q = q.reshape(rows, width, self.heads, -1).transpose(1, 2)
-            k, v = key_value[cells].reshape(rows, longest, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
-            mixed = self._mix(q, k, v, rectangle.real, causal and not newest)
-            mixed = mixed.transpose(1, 2).reshape(rows * width, -1)
-            parts.append(mixed if newest or rectangle.cell is None else mixed[rectangle.cell])
-        return self.output(parts[0] if len(parts) == 1 else torch.cat(parts))
-
-    def _mix(self, q: Tensor, k: Tensor, v: Tensor, real: Tensor | None, causal: bool) -> Tensor:
-        """Attention inside one rectangle, [rows, heads, longest, d / heads] each; queries may be one a row.
-
-        torch has no fast CPU kernel with dropout on the weights, and its fallback is slower than these lines.
-        """
-        rate = self.dropout.rate if self.training else 0.0
-        if q.is_cuda or not rate:
-            mask = None if causal else real
-            return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate, is_causal=causal)
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
-        if causal:
-            future = torch.ones(scores.shape[-2:], dtype=torch.bool).triu_(1)
-            scores = scores.masked_fill_(future, -torch.inf)
-        elif real is not None:
-            scores = scores.masked_fill_(~real, -torch.inf)
-        return self.dropout(scores.softmax(-1)) @ v
+# Tokens of histories encoded at once in ranking: on a CPU what lies between the layers should stay in the cache.
+CPU_QUERY_TOKENS = 8192
+CUDA_QUERY_TOKENS = 262_144
 
 
 class FeedForward(nn.Module):
@@ -217,6 +68,19 @@ class LocalLoss:
     loss: Tensor
     users: Tensor
     states: Tensor | None
+
+
+def query_blocks(histories: Sequences, max_length: int, *, empty: bool) -> list[Tensor]:
+    """The histories that are encoded at once, int64 rows, shortest first; those that are `empty` too, or not."""
+    device = histories.offsets.device
+    rows = sort_by_length(histories, torch.arange(len(histories), device=device))
+    lengths = histories.lengths[rows]
+    if not empty:
+        rows, lengths = rows[lengths > 0], lengths[lengths > 0]
+    before = (lengths.clamp_max(max_length) + 1).cumsum(0)
+    limit = CUDA_QUERY_TOKENS if device.type == "cuda" else CPU_QUERY_TOKENS
+    sizes = torch.unique_consecutive(before // limit, return_counts=True)[1].tolist()
+    return list(rows.split(sizes))
 
 
 class SequenceEncoder(nn.Module):
@@ -272,10 +136,8 @@ class SequenceEncoder(nn.Module):
 
     def user_states(self, histories: Sequences, item_table: Tensor) -> Tensor:
         """h_u [rows, d] at the newest end of each history; zero for an empty one."""
-        rows = sort_by_length(histories, torch.arange(len(histories), device=histories.offsets.device))
         states = item_table.new_zeros(len(histories), item_table.shape[1])
-        rows = rows[histories.lengths[rows] > 0]
-        for block in rows.split(QUERY_BLOCK) if len(rows) else ():
+        for block in query_blocks(histories, self.max_length, empty=False):
             states[block] = self.newest_states(self.query_tokens(histories, block), item_table)
         return states
 

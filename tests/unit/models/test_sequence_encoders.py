@@ -327,7 +327,7 @@ def test_the_static_layout_gives_the_same_losses_and_gradients(kind, overrides, 
 
 
 def test_dropout_keeps_the_mean_and_drops_its_share():
-    from createrec.models.transformer import Dropout
+    from createrec.models.attention import Dropout
 
     layer, x = Dropout(0.3), torch.ones(100_003, requires_grad=True)
     torch.manual_seed(0)

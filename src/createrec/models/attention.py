@@ -1,0 +1,313 @@
+"""Attention over packed rows, and dropout.
+
+Attention pads: rows of similar length are put into one padded rectangle [rows, longest], so that little of it is
+padding (batches come sorted by length). On a GPU torch's kernels work on the rectangles; on a CPU they have no fast way
+with dropout on the weights, and autograd's is slower than the lines here.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from createrec.data.sequences import Packed
+from createrec.errors import ConfigError
+
+# Rectangles of attention end at these lengths: each holds rows at least 0.7 times as long as it is wide.
+GROUP_LIMITS = (4, 5, 7, 9, 12, 16, 22, 30, 42, 58, 80, 112, 156, 218, 304)
+# On a CPU a rectangle holds so many cells and is worked on so many queries at a time: what comes in between, one head's
+# weights, then stays in the cache. A causal query block also leaves out the keys behind its end.
+CPU_CELLS = 1024
+CPU_QUERIES = 64
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """Consecutive rows, padded on the right to one length.
+
+    Attributes:
+        rows: slice of the packed rows.
+        tokens: slice of the packed tokens that these rows own.
+        index: int64 [rows, longest], the packed token of each cell (padding repeats some token); None when
+            no cell is padding, so that a plain reshape does.
+        cell: int64 [tokens], where each token stands in the flattened rectangle; None likewise.
+        real: bool [rows, 1, 1, longest], cells that are no padding, for attention without a causal mask. Rows that
+            are empty have one, because a softmax over nothing is no number.
+        shape: (rows, longest).
+        static: whether this is all of a batch of static shape, whose dead tokens share cells.
+    """
+
+    rows: slice
+    tokens: slice
+    index: Tensor | None
+    cell: Tensor | None
+    real: Tensor | None
+    shape: tuple[int, int]
+    static: bool = False
+
+
+def _rectangle(packed: Packed, rows: slice, tokens: slice, longest: int, masks: bool) -> Rectangle:
+    starts, lengths = packed.starts[rows], packed.lengths[rows]
+    shape = (len(starts), longest)
+    if packed.live is None and shape[0] * longest == tokens.stop - tokens.start:
+        return Rectangle(rows, tokens, None, None, None, shape)
+    column = torch.arange(longest, device=starts.device)
+    index = (starts[:, None] + column).clamp_max(len(packed.items) - 1)
+    token = torch.arange(tokens.start, tokens.stop, device=starts.device)
+    row = packed.row[tokens]
+    cell = (row - rows.start) * longest + token - packed.starts[row]
+    if packed.live is not None:
+        cell = cell.clamp_max(shape[0] * longest - 1)
+    real = (column < lengths[:, None].clamp_min(1))[:, None, None, :] if masks else None
+    return Rectangle(rows, tokens, index, cell, real, shape, static=packed.live is not None)
+
+
+def rectangles(packed: Packed, masks: bool) -> list[Rectangle]:
+    """Covers a packed batch, rows sorted by length, with rectangles of little padding, and with masks of it if wanted.
+
+    With a static capacity there is one rectangle [batch, longest], because the lengths are not known to the host.
+    """
+    if packed.live is not None:
+        everything = slice(0, len(packed.items))
+        return [_rectangle(packed, slice(0, len(packed.rows)), everything, packed.longest, masks)]
+    limits = [limit for limit in GROUP_LIMITS if limit < packed.longest] + [packed.longest]
+    ends = torch.searchsorted(packed.lengths, packed.lengths.new_tensor(limits), right=True).tolist()
+    bounds = [*packed.starts.tolist(), len(packed.items)]
+    lengths = packed.lengths.tolist()
+    found, first = [], 0
+    for limit in ends:
+        while first < limit:
+            longest = lengths[limit - 1]
+            most = limit - first if packed.items.is_cuda else max(1, CPU_CELLS // max(1, longest))
+            end = min(first + most, limit)
+            tokens = slice(bounds[first], bounds[end])
+            if tokens.stop > tokens.start:
+                found.append(_rectangle(packed, slice(first, end), tokens, lengths[end - 1], masks))
+            first = end
+    return found
+
+
+def _random_bits(shape: torch.Size) -> Tensor:
+    """int16 of a shape, uniform, from torch's default generator: torch's dropout draws 64 bits and a float for each."""
+    count = shape.numel()
+    words = torch.empty(-(-count // 4), dtype=torch.int64).random_(-(2**63), None)
+    return words.view(torch.int16)[:count].view(shape)
+
+
+def _keep_(bits: Tensor, rate: float, out: Tensor) -> Tensor:
+    """1 where a value is kept, 0 where it is dropped, written into floats `out`: the fastest way to a product."""
+    return torch.ge(bits, round(rate * 2**16) - 2**15, out=out)
+
+
+class _CPUDropout(torch.autograd.Function):
+    """Dropout from 16 random bits a value; the rate is rounded to a multiple of 2^-16."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, rate: float) -> Tensor:
+        ctx.rate = rate
+        bits = _random_bits(x.shape)
+        ctx.save_for_backward(bits)
+        return _keep_(bits, rate, x.new_empty(x.shape)).mul_(x).mul_(1 / (1 - rate))
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        (bits,) = ctx.saved_tensors
+        return _keep_(bits, ctx.rate, grad.new_empty(grad.shape)).mul_(grad).mul_(1 / (1 - ctx.rate)), None
+
+
+class Dropout(nn.Module):
+    """Inverted dropout from torch's default generator."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or not self.rate:
+            return x
+        return F.dropout(x, self.rate) if x.is_cuda else _CPUDropout.apply(x, self.rate)
+
+
+def _to_cells(packed: Tensor, rectangle: Rectangle) -> Tensor:
+    """[tokens, ...] -> [rows * longest, ...]; padding repeats some token."""
+    if rectangle.index is None:
+        return packed[rectangle.tokens]
+    return packed.index_select(0, rectangle.index.view(-1))
+
+
+def _from_cells(cells: Tensor, rectangle: Rectangle) -> Tensor:
+    """[rows * longest, ...] -> this rectangle's [tokens, ...]."""
+    return cells if rectangle.cell is None else cells.index_select(0, rectangle.cell)
+
+
+class _CPUAttention(torch.autograd.Function):
+    """softmax(Q K' / sqrt(d / heads)) V with dropout on the weights, over all rectangles of a batch.
+
+    Takes and gives what `Attention.mix` does. The gradient of a softmax needs one number a query,
+    sum_j P_j dP_j = <gradient, output> (as in FlashAttention, arXiv 2205.14135), so dropped weights are not kept.
+    """
+
+    @staticmethod
+    def pieces(rectangle: Rectangle, causal: bool) -> Iterator[tuple[slice, slice]]:
+        """Which queries meet which keys at once."""
+        longest = rectangle.shape[1]
+        for first in range(0, longest, CPU_QUERIES):
+            last = min(first + CPU_QUERIES, longest)
+            yield slice(first, last), slice(0, last if causal else longest)
+
+    @staticmethod
+    def by_head(cells: Tensor, rectangle: Rectangle, parts: int, heads: int) -> Tensor:
+        """[rows * longest, parts * heads * n] -> [parts, rows * heads, longest, n]."""
+        apart = cells.reshape(*rectangle.shape, parts, heads, -1).permute(2, 0, 3, 1, 4)
+        return apart.reshape(parts, -1, rectangle.shape[1], apart.shape[-1])
+
+    @staticmethod
+    def together(apart: Tensor, rectangle: Rectangle, heads: int) -> Tensor:
+        """The way back."""
+        rows, longest = rectangle.shape
+        cells = apart.view(-1, rows, heads, longest, apart.shape[-1]).permute(1, 3, 0, 2, 4)
+        return cells.reshape(rows * longest, -1)
+
+    @staticmethod
+    def operands(query: Tensor, key_value: Tensor, rectangle: Rectangle, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Q, K and V of a rectangle, [rows * heads, longest, d / heads] each."""
+        (q,) = _CPUAttention.by_head(_to_cells(query, rectangle), rectangle, 1, heads)
+        k, v = _CPUAttention.by_head(_to_cells(key_value, rectangle), rectangle, 2, heads)
+        return q, k, v
+
+    @staticmethod
+    def gradients(packed: Tensor, rectangle: Rectangle, heads: int) -> Tensor:
+        """A rectangle's part of [tokens, heads * n] as [rows * heads, longest, n], zero where there is padding."""
+        part = packed[rectangle.tokens]
+        if rectangle.cell is not None:
+            cells = packed.new_zeros(rectangle.shape[0] * rectangle.shape[1], packed.shape[1])
+            cells[rectangle.cell] = part
+            part = cells
+        return _CPUAttention.by_head(part, rectangle, 1, heads)[0]
+
+    @staticmethod
+    def forward(
+        ctx, query: Tensor, key_value: Tensor, layout: list[Rectangle], heads: int, rate: float, causal: bool
+    ) -> Tensor:
+        wants_gradient = any(ctx.needs_input_grad[:2])
+        future = query.new_full((CPU_QUERIES, CPU_QUERIES), -torch.inf).triu_(1)
+        out, kept = torch.empty_like(query), []
+        for rectangle in layout:
+            q, k, v = _CPUAttention.operands(query, key_value, rectangle, heads)
+            bias = None
+            if not causal and rectangle.real is not None:
+                bias = query.new_zeros(rectangle.real.shape).masked_fill_(~rectangle.real, -torch.inf)
+            mixed = torch.empty_like(q)
+            for own, seen in _CPUAttention.pieces(rectangle, causal):
+                scores = torch.bmm(q[:, own], k[:, seen].mT).mul_(q.shape[-1] ** -0.5)
+                if causal:
+                    width = scores.shape[1]
+                    scores[:, :, own].add_(future[:width, :width])
+                elif bias is not None:
+                    by_row = scores.view(-1, heads, *scores.shape[1:])
+                    by_row.add_(bias if bias.shape[2] == 1 else bias[:, :, own])
+                weights = scores.softmax(-1)
+                kept.append(weights)
+                if rate:
+                    kept.append(_random_bits(weights.shape))
+                    weights = _keep_(kept[-1], rate, scores).mul_(weights).mul_(1 / (1 - rate))
+                mixed[:, own] = torch.bmm(weights, v[:, seen])
+                if not wants_gradient:
+                    kept.clear()
+            out[rectangle.tokens] = _from_cells(_CPUAttention.together(mixed, rectangle, heads), rectangle)
+        if wants_gradient:
+            ctx.save_for_backward(query, key_value, out, *kept)
+            ctx.settings = layout, heads, rate, causal
+        return out
+
+    @staticmethod
+    def backward(ctx, grad: Tensor):
+        query, key_value, out, *kept = ctx.saved_tensors
+        layout, heads, rate, causal = ctx.settings
+        kept = iter(kept)
+        grad_query, grad_key_value = torch.empty_like(query), torch.empty_like(key_value)
+        means = (grad * out).unflatten(1, (heads, -1)).sum(-1)
+        for rectangle in layout:
+            q, k, v = _CPUAttention.operands(query, key_value, rectangle, heads)
+            g, mean = (_CPUAttention.gradients(x, rectangle, heads) for x in (grad, means))
+            grad_q, grad_kv = torch.empty_like(q), q.new_zeros(2, *k.shape)
+            for own, seen in _CPUAttention.pieces(rectangle, causal):
+                weights = next(kept)
+                inner = torch.bmm(g[:, own], v[:, seen].mT)
+                dropped = weights
+                if rate:
+                    dropped = _keep_(next(kept), rate, torch.empty_like(weights)).mul_(1 / (1 - rate))
+                    inner.mul_(dropped)
+                    dropped.mul_(weights)
+                inner.sub_(mean[:, own]).mul_(weights).mul_(q.shape[-1] ** -0.5)
+                grad_q[:, own] = torch.bmm(inner, k[:, seen])
+                grad_kv[0, :, seen] += torch.bmm(inner.mT, q[:, own])
+                grad_kv[1, :, seen] += torch.bmm(dropped.mT, g[:, own])
+            for whole, part in ((grad_query, grad_q), (grad_key_value, grad_kv)):
+                whole[rectangle.tokens] = _from_cells(_CPUAttention.together(part, rectangle, heads), rectangle)
+        return grad_query, grad_key_value, None, None, None, None
+
+
+class Attention(nn.Module):
+    """Multi-head attention over packed rows, with dropout on the weights."""
+
+    def __init__(self, dimension: int, heads: int, dropout: float) -> None:
+        super().__init__()
+        if dimension % heads:
+            raise ConfigError(f"dimension {dimension} is not a multiple of heads {heads}; change one of them")
+        self.heads = heads
+        self.dropout = Dropout(dropout)
+        self.query = nn.Linear(dimension, dimension)
+        self.key_value = nn.Linear(dimension, 2 * dimension)
+        self.output = nn.Linear(dimension, dimension)
+
+    def forward(
+        self, queries: Tensor, keys: Tensor, layout: list[Rectangle], causal: bool, newest: bool = False
+    ) -> Tensor:
+        """Keys (which give the values too) are [tokens, d], queries and what comes out likewise.
+
+        Args:
+            newest: queries are those of the rows' newest tokens alone, [rows, d], which see their whole row, and so is
+                what comes out, without dropout. No row may be empty, and the layout needs masks.
+        """
+        if newest:
+            return self.output(self._mix_newest(queries, keys, layout))
+        return self.output(self.mix(self.query(queries), self.key_value(keys), layout, causal))
+
+    def mix(self, query: Tensor, key_value: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
+        """The mixed values [tokens, d] of all heads."""
+        rate = self.dropout.rate if self.training else 0.0
+        if not query.is_cuda and not any(rectangle.static for rectangle in layout):
+            return _CPUAttention.apply(query, key_value, layout, self.heads, rate, causal)
+        parts = []
+        for rectangle in layout:
+            rows, longest = rectangle.shape
+            cells = rectangle.tokens if rectangle.index is None else rectangle.index
+            q = query[cells].reshape(rows, longest, self.heads, -1).transpose(1, 2)
+            k, v = key_value[cells].reshape(rows, longest, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
+            mask = None if causal else rectangle.real
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate, is_causal=causal)
+            parts.append(_from_cells(mixed.transpose(1, 2).reshape(rows * longest, -1), rectangle))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _mix_newest(self, queries: Tensor, keys: Tensor, layout: list[Rectangle]) -> Tensor:
+        """Mixed values [rows, d] of one query a row.
+
+        Neither keys nor values need be made: <W_q x, W_k y + b> is <W_k' W_q x, y> and a constant of the row, which a
+        softmax ignores; and the mean of W_v y + b is W_v (mean of y) + b.
+        """
+        dimension = keys.shape[1]
+        to_key, to_value = self.key_value.weight.view(2, self.heads, -1, dimension)
+        query = self.query(queries).view(len(queries), self.heads, -1) * to_key.shape[1] ** -0.5
+        readers = torch.einsum("rhs,hsd->rhd", query, to_key)
+        means = []
+        for rectangle in layout:
+            tokens = _to_cells(keys, rectangle).view(*rectangle.shape, dimension)
+            scores = readers[rectangle.rows] @ tokens.mT
+            if rectangle.real is not None:
+                scores = scores.masked_fill(~rectangle.real[:, 0], -torch.inf)
+            means.append(scores.softmax(-1) @ tokens)
+        values = torch.einsum("rhd,hsd->rhs", torch.cat(means), to_value).flatten(1)
+        return values + self.key_value.bias[dimension:]
