@@ -30,7 +30,7 @@ class Queries:
     """One question a user: after this history, at which rank does the target stand?
 
     Attributes:
-        user: int64 [queries], ascending.
+        user: int64 [queries], ascending in a fold.
         target: int64 [queries], item index.
         history: int64 [sum of lengths], item indices, oldest first, one query after the other.
         offsets: int64 [queries + 1] into `history`.
@@ -43,6 +43,13 @@ class Queries:
 
     def __len__(self) -> int:
         return len(self.user)
+
+    def take(self, order: np.ndarray) -> "Queries":
+        """Some of the questions, int64 indices, in that order."""
+        lengths = np.diff(self.offsets)[order]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        place = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][order] - offsets[:-1], lengths)
+        return Queries(self.user[order], self.target[order], self.history[place], offsets)
 
 
 @dataclass(frozen=True)

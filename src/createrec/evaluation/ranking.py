@@ -142,6 +142,9 @@ def rank(model: Recommender, queries: Queries, *, remove_seen: bool, k: int) -> 
     finite = vectors.isfinite().all()
     elements = CUDA_BLOCK_SCORES if device.type == "cuda" else CPU_BLOCK_SCORES
     size = max(1, elements // model.data.item_count)
+    # Histories of similar length next to each other, so that encoders pad little.
+    order = np.argsort(np.diff(queries.offsets), kind="stable")
+    queries = queries.take(order)
     ranks, top = [], []
     for start in range(0, len(queries), size):
         rows = slice(start, min(start + size, len(queries)))
@@ -156,5 +159,6 @@ def rank(model: Recommender, queries: Queries, *, remove_seen: bool, k: int) -> 
             top.append(top_items(scores, k).cpu())
     if not finite:
         raise TrainingError("the model's scores are not numbers: its parameters diverged; lower training.learning_rate")
-    empty = torch.empty(0, dtype=torch.int64)
-    return Ranking(torch.cat([empty, *ranks]).numpy(), (torch.cat(top) if top else empty[:, None]).numpy())
+    empty, back = torch.empty(0, dtype=torch.int64), np.argsort(order)
+    found, best = torch.cat([empty, *ranks]).numpy(), (torch.cat(top) if top else empty[:, None]).numpy()
+    return Ranking(found[back], best[back] if top else best)

@@ -279,7 +279,7 @@ class Attention(nn.Module):
     def mix(self, query: Tensor, key_value: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
         """The mixed values [tokens, d] of all heads."""
         rate = self.dropout.rate if self.training else 0.0
-        if not query.is_cuda and not any(rectangle.static for rectangle in layout):
+        if torch.is_grad_enabled() and not query.is_cuda and not any(rectangle.static for rectangle in layout):
             return _CPUAttention.apply(query, key_value, layout, self.heads, rate, causal)
         parts = []
         for rectangle in layout:
