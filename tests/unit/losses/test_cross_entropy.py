@@ -12,6 +12,7 @@ from createrec.config import (
     SampledCrossEntropyConfig,
     ScalableCrossEntropyConfig,
 )
+from createrec.losses import cross_entropy
 from createrec.losses.cross_entropy import (
     binary_cross_entropy,
     linear_cross_entropy,
@@ -47,13 +48,17 @@ def gradients(loss, *inputs):
     return torch.autograd.grad(loss, inputs)
 
 
+@pytest.mark.parametrize("scale", [1, 50], ids=["powers that may be summed", "powers that overflow"])
+@pytest.mark.parametrize("part", [1024, 4], ids=["one part", "parts of the catalogue"])
 @pytest.mark.parametrize("chunk", [None, 1, 4, 5, 13, 100])
-def test_full_cross_entropy_equals_torchs(problem, chunk):
+def test_full_cross_entropy_equals_torchs(problem, chunk, part, scale, monkeypatch):
+    monkeypatch.setattr(cross_entropy, "CPU_PART_ITEMS", part)
     states, table, targets = problem
-    ours, theirs = linear_cross_entropy(states, table, targets, None, chunk), F.cross_entropy(states @ table.T, targets)
+    ours = linear_cross_entropy(scale * states, table, targets, None, chunk)
+    theirs = F.cross_entropy(scale * states @ table.T, targets)
     torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=0)
     for mine, other in zip(gradients(3 * ours, states, table), gradients(3 * theirs, states, table), strict=True):
-        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-14)
+        torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12 * scale)
 
 
 @pytest.mark.parametrize("chunk", [3, 13])
