@@ -172,10 +172,10 @@ class _CPUAttention(torch.autograd.Function):
 
     @staticmethod
     def operands(query: Tensor, key_value: Tensor, rectangle: Rectangle, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Q, K and V of a rectangle, [rows * heads, longest, d / heads] each."""
+        """Q / sqrt(d / heads), K and V of a rectangle, [rows * heads, longest, d / heads] each."""
         (q,) = _CPUAttention.by_head(_to_cells(query, rectangle), rectangle, 1, heads)
         k, v = _CPUAttention.by_head(_to_cells(key_value, rectangle), rectangle, 2, heads)
-        return q, k, v
+        return q * q.shape[-1] ** -0.5, k, v
 
     @staticmethod
     def gradients(packed: Tensor, rectangle: Rectangle, heads: int) -> Tensor:
@@ -201,7 +201,7 @@ class _CPUAttention(torch.autograd.Function):
                 bias = query.new_zeros(rectangle.real.shape).masked_fill_(~rectangle.real, -torch.inf)
             mixed = torch.empty_like(q)
             for own, seen in _CPUAttention.pieces(rectangle, causal):
-                scores = torch.bmm(q[:, own], k[:, seen].mT).mul_(q.shape[-1] ** -0.5)
+                scores = torch.bmm(q[:, own], k[:, seen].mT)
                 if causal:
                     width = scores.shape[1]
                     scores[:, :, own].add_(future[:width, :width])
@@ -241,10 +241,11 @@ class _CPUAttention(torch.autograd.Function):
                     dropped = _keep_(next(kept), rate, torch.empty_like(weights)).mul_(1 / (1 - rate))
                     inner.mul_(dropped)
                     dropped.mul_(weights)
-                inner.sub_(mean[:, own]).mul_(weights).mul_(q.shape[-1] ** -0.5)
+                inner.sub_(mean[:, own]).mul_(weights)
                 grad_q[:, own] = torch.bmm(inner, k[:, seen])
                 grad_kv[0, :, seen] += torch.bmm(inner.mT, q[:, own])
                 grad_kv[1, :, seen] += torch.bmm(dropped.mT, g[:, own])
+            grad_q.mul_(q.shape[-1] ** -0.5)
             for whole, part in ((grad_query, grad_q), (grad_key_value, grad_kv)):
                 whole[rectangle.tokens] = _from_cells(_CPUAttention.together(part, rectangle, heads), rectangle)
         return grad_query, grad_key_value, None, None, None, None
@@ -279,7 +280,7 @@ class Attention(nn.Module):
     def mix(self, query: Tensor, key_value: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
         """The mixed values [tokens, d] of all heads."""
         rate = self.dropout.rate if self.training else 0.0
-        if torch.is_grad_enabled() and not query.is_cuda and not any(rectangle.static for rectangle in layout):
+        if not query.is_cuda and not any(rectangle.static for rectangle in layout):
             return _CPUAttention.apply(query, key_value, layout, self.heads, rate, causal)
         parts = []
         for rectangle in layout:
