@@ -73,6 +73,14 @@ def bipartite_adjacency(edges: EdgeBatch, user_count: int, item_count: int) -> S
     return SparseMatrix(offsets.int(), column.int(), (scale[row] * scale[column]).float())
 
 
+def bipartite_sides(adjacency: SparseMatrix, user_count: int) -> tuple[SparseMatrix, SparseMatrix]:
+    """The two blocks of a bipartite adjacency that are not empty: [users, items], and [items, users]."""
+    edges = len(adjacency.columns) // 2
+    user_side = adjacency.offsets[: user_count + 1], adjacency.columns[:edges] - user_count, adjacency.values[:edges]
+    item_side = adjacency.offsets[user_count:] - edges, adjacency.columns[edges:], adjacency.values[edges:]
+    return SparseMatrix(*user_side), SparseMatrix(*item_side)
+
+
 def cooccurrence_neighbours(edges: EdgeBatch, user_count: int, item_count: int, count: int) -> tuple[Tensor, Tensor]:
     """UltraGCN's item-item graph: the `count` heaviest neighbours of each item and their weights.
 
@@ -108,13 +116,26 @@ def cooccurrence_neighbours(edges: EdgeBatch, user_count: int, item_count: int, 
 def draw_non_neighbours(users: Tensor, edge_keys: Tensor, item_count: int, generator: torch.Generator) -> Tensor:
     """One uniform item a user that is not among the user's edges, int64 [batch].
 
-    Static shapes: a few candidates are drawn at once and the first that is no edge is taken; when all of them are
-    (for a user with half the catalogue, once in 2^8 draws) the last stands.
+    A few candidates are drawn at once and the first that is no edge is taken; when all of them are (for a user with
+    half the catalogue, once in 2^8 draws) the last stands. A CPU looks later candidates up for those alone whose
+    earlier ones were edges; elsewhere shapes are static, so that a step can be captured.
     """
     tries = 8
     candidates = torch.randint(item_count, (tries, len(users)), device=users.device, generator=generator)
-    keys = users * item_count + candidates
-    found = torch.searchsorted(edge_keys, keys).clamp_max(len(edge_keys) - 1)
-    free = edge_keys[found] != keys
-    free[-1] = True
-    return candidates.gather(0, free.to(torch.uint8).argmax(0, keepdim=True))[0]
+
+    def is_edge(whose: Tensor, items: Tensor) -> Tensor:
+        keys = whose * item_count + items
+        return edge_keys[torch.searchsorted(edge_keys, keys).clamp_max(len(edge_keys) - 1)] == keys
+
+    if users.device.type != "cpu":
+        free = ~is_edge(users, candidates)
+        free[-1] = True
+        return candidates.gather(0, free.to(torch.uint8).argmax(0, keepdim=True))[0]
+    drawn = candidates[0]
+    refused = is_edge(users, drawn).nonzero()[:, 0]
+    for more in candidates[1:]:
+        if not len(refused):
+            break
+        drawn[refused] = more[refused]
+        refused = refused[is_edge(users[refused], drawn[refused])]
+    return drawn

@@ -60,15 +60,16 @@ class Create(Recommender):
         if phase.wants("local"):
             local = self.sequence.local_loss(self.data.sequences, batch.sequences, self.item_table, aligned)
             terms["local"] = local.loss
-        if phase.wants("global") or aligned:
-            vectors = self.graph.vectors(self.item_table)
-            if phase.wants("global"):
-                terms["global"] = self.graph.global_loss(batch.edges, vectors, self.item_table)
-            if phase.wants("barlow"):
-                terms["barlow"] = barlow_twins(local.states, vectors.users[local.users], self.config.alignment)
-            if phase.wants("contrastive"):
-                temperature = self.config.alignment.temperature
-                terms["contrastive"] = info_nce(local.states, vectors.users[local.users], temperature)
+        users = local.users if aligned else self.edges.users[:0]
+        if phase.wants("global"):
+            graph = self.graph.global_loss(batch.edges, self.item_table, users)
+            terms["global"], vectors = graph.loss, graph.aligned
+        elif aligned:
+            vectors = self.graph.vectors(self.item_table, users, self.edges.items[:0]).users
+        if phase.wants("barlow"):
+            terms["barlow"] = barlow_twins(local.states, vectors, self.config.alignment)
+        if phase.wants("contrastive"):
+            terms["contrastive"] = info_nce(local.states, vectors, self.config.alignment.temperature)
         return terms
 
     def user_states(self, queries: QueryBatch) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the two graph encoders share: the edges, a user table, and the vectors of users and items."""
+"""What graph encoders share: the edges, a user table, and what a step and a query ask them for."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -21,6 +21,20 @@ class GraphVectors:
     items: Tensor
 
 
+@dataclass(frozen=True)
+class GlobalLoss:
+    """A training step of the graph side.
+
+    Attributes:
+        loss: L_global, a scalar: a mean over the edges, so that its weight means the same on every dataset and for
+            every batch size.
+        aligned: vectors [users, d] of the users that were asked for.
+    """
+
+    loss: Tensor
+    aligned: Tensor
+
+
 class GraphEncoder(nn.Module):
     """A user table beside an item table that it does not own, tied by the user-item graph."""
 
@@ -34,12 +48,13 @@ class GraphEncoder(nn.Module):
         self.user_table = nn.Parameter(torch.empty(data.user_count, dimension, device=data.device))
         normal_(self.user_table, self.INITIAL_STD, randomness.generator("init/graph"))
 
-    def vectors(self, item_table: Tensor) -> GraphVectors:
-        """Vectors that score: once per step, shared by the losses that need them."""
+    def vectors(self, item_table: Tensor, users: Tensor, items: Tensor) -> GraphVectors:
+        """Vectors that score, of these users and these items (int64, any number of each, repeated or none)."""
         raise NotImplementedError
 
-    def global_loss(self, edges: EdgeBatch, vectors: GraphVectors, item_table: Tensor) -> Tensor:
-        """L_global over a batch of edges, a scalar: a mean over the edges, so that its weight means the same on every
-        dataset and for every batch size.
+    def global_loss(self, edges: EdgeBatch, item_table: Tensor, aligned: Tensor) -> GlobalLoss:
+        """L_global over a batch of edges, and the vectors of the users int64 that are to be aligned (may be none).
+
+        Both in one call, so that a step propagates once.
         """
         raise NotImplementedError

@@ -96,8 +96,8 @@ class GSAU(Recommender):
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         """L_GA (`alignment`), L_SA (`local`) and the five uniformity terms together."""
         prefixes, edges = batch.prefixes, batch.edges
-        vectors = self.graph.vectors(self.item_table)
-        users, items = F.embedding(edges.users, vectors.users), F.embedding(edges.items, vectors.items)
+        vectors = self.graph.vectors(self.item_table, edges.users, edges.items)
+        users, items = vectors.users, vectors.items
         states = self.sequence.newest_states(prefixes.prefixes, self.item_table)
         targets = F.embedding(prefixes.targets, self.item_table)
         terms = {"alignment": alignment(users, items)}

@@ -11,31 +11,69 @@ negatives and adds norms that are not squared; this is the standard sampled loss
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from createrec.config import LightGCNEncoderConfig
 from createrec.data.batch import EdgeBatch, TrainingData
-from createrec.data.graph import SparseMatrix, bipartite_adjacency, draw_non_neighbours
+from createrec.data.graph import SparseMatrix, bipartite_adjacency, bipartite_sides, draw_non_neighbours
 from createrec.losses.bpr import batch_l2, bpr
-from createrec.models.graph_encoder import GraphEncoder, GraphVectors
+from createrec.models.graph_encoder import GlobalLoss, GraphEncoder, GraphVectors
 from createrec.randomness import Randomness
 
 
 class _Propagate(torch.autograd.Function):
-    """Mean of the layers, [nodes, d] -> [nodes, d]. The operator is symmetric, so its backward is itself."""
+    """Rows of the mean of the layers and of layer 0, for some users and items.
+
+    A layer is a product of whole tables, but a step reads a few thousand rows: only those are summed over the layers,
+    and only there do gradients enter. Each side of the graph is kept apart, so that no table is copied.
+
+    Args:
+        user_table: [users, d].
+        item_table: [items, d].
+        users: int64 [n]; items: int64 [m].
+        sides: the graph (see createrec.data.graph.bipartite_sides).
+        layers: K.
+
+    Returns:
+        Mean of the layers 0 ... K of the users [n, d] and the items [m, d], and layer 0 of both.
+    """
 
     @staticmethod
-    def forward(ctx, nodes: Tensor, adjacency: SparseMatrix, layers: int) -> Tensor:
-        ctx.adjacency, ctx.layers = adjacency, layers
-        # E + A (E + A (E + ...)): the sum of the layers without another copy of the nodes.
-        total = nodes
+    def forward(ctx, user_table, item_table, users, items, sides: tuple[SparseMatrix, SparseMatrix], layers: int):
+        ctx.save_for_backward(users, items)
+        ctx.sides, ctx.layers, ctx.shapes = sides, layers, (user_table.shape, item_table.shape)
+        ctx.set_materialize_grads(False)
+        of_users, of_items = sides
+        layer = user_table, item_table
+        first = [F.embedding(rows, table) for rows, table in zip((users, items), layer, strict=True)]
+        total = [rows.clone() for rows in first]
         for _ in range(layers):
-            total = (adjacency @ total).add_(nodes)
-        return total.div_(layers + 1)
+            layer = of_users @ layer[1], of_items @ layer[0]
+            for rows, index, table in zip(total, (users, items), layer, strict=True):
+                rows.add_(F.embedding(index, table))
+        return *(rows.div_(layers + 1) for rows in total), *first
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
-        return _Propagate.forward(ctx, grad.contiguous(), ctx.adjacency, ctx.layers), None, None
+    @once_differentiable
+    def backward(ctx, *grads):
+        """The operator is symmetric: G + A (G + A (G + ...)) over the means' gradients G, then those of layer 0."""
+        some = next((grad for grad in grads if grad is not None), None)
+        if some is None:
+            return (None,) * 6
+        of_users, of_items = ctx.sides
+
+        def add_(tables, rows):
+            for table, index, grad in zip(tables, ctx.saved_tensors, rows, strict=True):
+                if grad is not None:
+                    table.index_add_(0, index, grad)
+            return tables
+
+        shares = [None if grad is None else grad / (ctx.layers + 1) for grad in grads[:2]]
+        total = means = add_([some.new_zeros(shape) for shape in ctx.shapes], shares)
+        for _ in range(ctx.layers):
+            total = (of_users @ total[1]).add_(means[0]), (of_items @ total[0]).add_(means[1])
+        return *add_(total, grads[2:]), None, None, None, None
 
 
 class LightGCNEncoder(GraphEncoder):
@@ -48,21 +86,22 @@ class LightGCNEncoder(GraphEncoder):
     ) -> None:
         super().__init__(config, dimension, data, randomness)
         self.config = config
-        self.adjacency = bipartite_adjacency(self.edges, data.user_count, data.item_count)
+        self.sides = bipartite_sides(bipartite_adjacency(self.edges, data.user_count, data.item_count), data.user_count)
         self.edge_keys = self.edges.users * data.item_count + self.edges.items
 
-    def vectors(self, item_table: Tensor) -> GraphVectors:
-        nodes = torch.cat([self.user_table, item_table])
-        mixed = _Propagate.apply(nodes, self.adjacency, self.config.layers)
-        return GraphVectors(*mixed.split([len(self.user_table), len(item_table)]))
+    def _propagate(self, item_table: Tensor, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return _Propagate.apply(self.user_table, item_table, users, items, self.sides, self.config.layers)
 
-    def global_loss(self, edges: EdgeBatch, vectors: GraphVectors, item_table: Tensor) -> Tensor:
+    def vectors(self, item_table: Tensor, users: Tensor, items: Tensor) -> GraphVectors:
+        return GraphVectors(*self._propagate(item_table, users, items)[:2])
+
+    def global_loss(self, edges: EdgeBatch, item_table: Tensor, aligned: Tensor) -> GlobalLoss:
         generator = self.randomness.generator("negatives/graph")
         negatives = draw_non_neighbours(edges.users, self.edge_keys, len(item_table), generator)
-        items = torch.cat([edges.items, negatives])
-        positive, negative = F.embedding(items, vectors.items).chunk(2)
-        loss = bpr(F.embedding(edges.users, vectors.users), positive, negative)
+        count = len(edges.users)
+        users, items = torch.cat([edges.users, aligned]), torch.cat([edges.items, negatives])
+        user_vectors, item_vectors, first_users, first_items = self._propagate(item_table, users, items)
+        loss = bpr(user_vectors[:count], *item_vectors.chunk(2))
         if self.config.l2:
-            first = F.embedding(edges.users, self.user_table), *F.embedding(items, item_table).chunk(2)
-            loss = loss + self.config.l2 * batch_l2(*first)
-        return loss
+            loss = loss + self.config.l2 * batch_l2(first_users[:count], *first_items.chunk(2))
+        return GlobalLoss(loss, user_vectors[count:])

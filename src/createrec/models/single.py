@@ -73,11 +73,13 @@ class GraphRecommender(Recommender):
         return (Phase("train", self.config.training.epochs, {"global": 1.0}, ("edges",)),)
 
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
-        vectors = self.graph.vectors(self.item_table)
-        return {"global": self.graph.global_loss(batch.edges, vectors, self.item_table)}
+        nobody = batch.edges.users[:0]
+        return {"global": self.graph.global_loss(batch.edges, self.item_table, nobody).loss}
 
     def user_states(self, queries: QueryBatch) -> Tensor:
-        return self.graph.vectors(self.item_table).users[queries.users.clamp_min(0)]
+        users = queries.users.clamp_min(0)
+        return self.graph.vectors(self.item_table, users, users[:0]).users
 
     def item_vectors(self) -> Tensor:
-        return self.graph.vectors(self.item_table).items
+        items = torch.arange(self.data.item_count, device=self.data.device)
+        return self.graph.vectors(self.item_table, items[:0], items).items

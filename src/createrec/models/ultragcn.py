@@ -15,14 +15,15 @@ scores into one matrix product; L2 over the batch's rows where the authors add t
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional as F
 
 from createrec.config import UltraGCNEncoderConfig
 from createrec.data.batch import EdgeBatch, TrainingData
 from createrec.data.graph import cooccurrence_neighbours
 from createrec.losses.bpr import batch_l2
 from createrec.losses.ultragcn import negative_softplus, neighbour_softplus, positive_softplus
-from createrec.models.graph_encoder import GraphEncoder, GraphVectors
+from createrec.models.graph_encoder import GlobalLoss, GraphEncoder, GraphVectors
 from createrec.randomness import Randomness
 
 
@@ -45,24 +46,24 @@ class UltraGCNEncoder(GraphEncoder):
                 self.edges, data.user_count, data.item_count, config.item_neighbours
             )
 
-    def vectors(self, item_table: Tensor) -> GraphVectors:
-        return GraphVectors(self.user_table, item_table)
+    def vectors(self, item_table: Tensor, users: Tensor, items: Tensor) -> GraphVectors:
+        return GraphVectors(F.embedding(users, self.user_table), F.embedding(items, item_table))
 
-    def global_loss(self, edges: EdgeBatch, vectors: GraphVectors, item_table: Tensor) -> Tensor:
+    def global_loss(self, edges: EdgeBatch, item_table: Tensor, aligned: Tensor) -> GlobalLoss:
         c = self.config
-        users, items = (
-            nn.functional.embedding(edges.users, vectors.users),
-            nn.functional.embedding(edges.items, item_table),
-        )
+        vectors = self.vectors(item_table, torch.cat([edges.users, aligned]), edges.items)
+        users, items = vectors.users[: len(edges.users)], vectors.items
         user_beta = self.user_beta[edges.users]
         positive = c.positive_base_weight + c.positive_degree_weight * user_beta * self.item_beta[edges.items]
         loss = positive_softplus(users, items, positive)
         loss = loss + (c.negative_weight / c.negatives) * self.negative_loss(users, user_beta, item_table)
         if c.item_weight:
-            near = nn.functional.embedding(self.neighbours[edges.items], item_table)
+            near = F.embedding(self.neighbours[edges.items], item_table)
             loss = loss + c.item_weight * neighbour_softplus(users, near, self.omega[edges.items])
         loss = loss / len(users)
-        return loss + c.l2 * batch_l2(users, items) if c.l2 else loss
+        if c.l2:
+            loss = loss + c.l2 * batch_l2(users, items)
+        return GlobalLoss(loss, vectors.users[len(users) :])
 
     def negative_loss(self, users: Tensor, user_beta: Tensor, item_table: Tensor) -> Tensor:
         """Weighted sum over the batch's users [edges, d] and uniform negatives that they share."""

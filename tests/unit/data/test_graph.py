@@ -6,7 +6,13 @@ import pytest
 import torch
 from support import random_rows, training_data_of
 
-from createrec.data.graph import bipartite_adjacency, build_edges, cooccurrence_neighbours, draw_non_neighbours
+from createrec.data.graph import (
+    bipartite_adjacency,
+    bipartite_sides,
+    build_edges,
+    cooccurrence_neighbours,
+    draw_non_neighbours,
+)
 
 USERS, ITEMS = 25, 18
 
@@ -61,6 +67,9 @@ def test_the_adjacency_is_the_dense_one(rows):
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-7)  # its values are float32
     assert torch.equal(found, found.T)
     assert (degree == 0).any(), "an isolated node is among them"
+    of_users, of_items = bipartite_sides(sparse, USERS)
+    assert torch.equal(of_users @ torch.eye(ITEMS, dtype=torch.float64), found[:USERS, USERS:])
+    assert torch.equal(of_items @ torch.eye(USERS, dtype=torch.float64), found[USERS:, :USERS])
 
 
 @pytest.mark.parametrize("count", [1, 4, 50])

@@ -25,7 +25,7 @@ from createrec.losses.barlow_twins import barlow_twins
 from createrec.losses.contrastive import info_nce
 from createrec.losses.cross_entropy import sequence_loss
 from createrec.models import registry
-from createrec.models.graph_encoder import GraphEncoder, GraphVectors
+from createrec.models.graph_encoder import GlobalLoss, GraphEncoder, GraphVectors
 from createrec.models.transformer import LocalLoss, SequenceEncoder, training_rows
 from createrec.randomness import Randomness
 from createrec.training.batches import Streams
@@ -131,7 +131,7 @@ def test_alignment_is_between_the_states_and_the_graphs_vectors_of_the_same_user
     rows = [data.sequences.values[data.sequences.offsets[u] : data.sequences.offsets[u + 1]].tolist() for u in users]
     inputs = training_data_of([row[:-1] for row in rows], ITEMS).sequences
     states = model.sequence.user_states(inputs, model.item_table)
-    vectors = model.graph.vectors(model.item_table).users[users]
+    vectors = model.graph.vectors(model.item_table, torch.tensor(users), torch.arange(0)).users
     settings = model.config.alignment
     expected = (
         barlow_twins(states, vectors, settings) if kind == "barlow" else info_nce(states, vectors, settings.temperature)
@@ -229,11 +229,12 @@ class ToyGraphEncoder(GraphEncoder):
 
     INITIAL_STD = 0.1
 
-    def vectors(self, item_table):
-        return GraphVectors(self.user_table, item_table)
+    def vectors(self, item_table, users, items):
+        return GraphVectors(self.user_table[users], item_table[items])
 
-    def global_loss(self, edges, vectors, item_table):
-        return (1 - (vectors.users[edges.users] * item_table[edges.items]).sum(1)).square().mean()
+    def global_loss(self, edges, item_table, aligned):
+        loss = (1 - (self.user_table[edges.users] * item_table[edges.items]).sum(1)).square().mean()
+        return GlobalLoss(loss, self.user_table[aligned])
 
 
 @pytest.fixture

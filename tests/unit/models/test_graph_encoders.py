@@ -36,6 +36,10 @@ def counts(rows):
     return interactions
 
 
+def all_vectors(model):
+    return model.graph.vectors(model.item_table, torch.arange(USERS), torch.arange(ITEMS))
+
+
 def normalised_adjacency(interactions):
     nodes = torch.zeros(USERS + ITEMS, USERS + ITEMS, dtype=torch.float64)
     nodes[:USERS, USERS:], nodes[USERS:, :USERS] = interactions, interactions.T
@@ -50,7 +54,7 @@ def test_lightgcn_vectors_are_the_mean_of_matrix_powers(rows, layers):
     adjacency = normalised_adjacency(counts(rows))
     start = torch.cat([model.graph.user_table, model.item_table])
     expected = sum(torch.linalg.matrix_power(adjacency, power) @ start for power in range(layers + 1)) / (layers + 1)
-    found = model.graph.vectors(model.item_table)
+    found = all_vectors(model)
     ours = torch.cat([found.users, found.items])
     torch.testing.assert_close(ours, expected, rtol=0, atol=1e-6)  # the operator's values are float32
     probe = torch.randn(ours.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -61,15 +65,38 @@ def test_lightgcn_vectors_are_the_mean_of_matrix_powers(rows, layers):
         torch.testing.assert_close(one, two, rtol=0, atol=1e-6)
 
 
-def test_gradcheck_of_the_propagation(rows):
+@pytest.mark.parametrize("layers", [1, 3])
+def test_gradcheck_of_the_propagation(rows, layers):
+    """Of rows that come twice, of both sides, and of layer 0."""
     model = made_model(rows, "lightgcn")
-    nodes = torch.randn(USERS + ITEMS, 3, dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: _Propagate.apply(x, model.graph.adjacency, 3), nodes)
+    tables = [torch.randn(count, 3, dtype=torch.float64).requires_grad_() for count in (USERS, ITEMS)]
+    users, items = torch.tensor([3, 0, 3, 4]), torch.tensor([9, 1, 1])
+    assert torch.autograd.gradcheck(lambda *x: _Propagate.apply(*x, users, items, model.graph.sides, layers), tables)
+
+
+@pytest.mark.parametrize("kind", ["lightgcn", "ultragcn"])
+def test_the_aligned_users_vectors_are_those_that_score(rows, kind):
+    """One call a step gives the loss and them; neither depends on the other, gradients included."""
+    model = made_model(rows, kind)
+    parameters = [model.graph.user_table, model.item_table]
+    aligned, probe = torch.tensor([5, 0, 5]), torch.randn(3, DIMENSION, dtype=torch.float64)
+    generator = model.randomness.generator("negatives/graph")
+    start = generator.get_state()
+    both = model.graph.global_loss(model.edges, model.item_table, aligned)
+    generator.set_state(start)
+    alone = model.graph.global_loss(model.edges, model.item_table, aligned[:0])
+    vectors = model.graph.vectors(model.item_table, aligned, aligned[:0]).users
+    torch.testing.assert_close(both.aligned, vectors)
+    assert alone.aligned.shape == (0, DIMENSION)
+    mine = torch.autograd.grad(both.loss + (both.aligned * probe).sum(), parameters)
+    other = torch.autograd.grad(alone.loss + (vectors * probe).sum(), parameters, allow_unused=True)
+    for one, two in zip(mine, other, strict=True):
+        torch.testing.assert_close(one, two)
 
 
 def test_a_user_without_edges_keeps_its_own_share(rows):
     model = made_model(rows, "lightgcn", layers=3)
-    vectors = model.graph.vectors(model.item_table)
+    vectors = all_vectors(model)
     torch.testing.assert_close(vectors.users[4], model.graph.user_table[4] / 4)
     torch.testing.assert_close(vectors.items[ITEMS - 1], model.item_table[ITEMS - 1] / 4)
 
@@ -81,8 +108,8 @@ def test_lightgcn_loss_by_hand(rows, l2):
     generator = model.randomness.generator("negatives/graph")
     start = generator.get_state()
     with torch.no_grad():
-        vectors = model.graph.vectors(model.item_table)
-    loss = model.graph.global_loss(edges, vectors, model.item_table)
+        vectors = all_vectors(model)
+    loss = model.graph.global_loss(edges, model.item_table, edges.users[:0]).loss
     # The negatives: the first of eight candidates that the user does not have.
     generator.set_state(start)
     candidates = torch.randint(ITEMS, (8, len(edges.users)), generator=generator)
@@ -149,9 +176,9 @@ def test_ultragcn_loss_by_loops(rows, weights):
     edges = EdgeBatch(model.edges.users[1::2], model.edges.items[1::2])
     generator = model.randomness.generator("negatives/graph")
     start = generator.get_state()
-    vectors = model.graph.vectors(model.item_table)
-    assert vectors.users is model.graph.user_table and vectors.items is model.item_table
-    ours = model.graph.global_loss(edges, vectors, model.item_table)
+    vectors = all_vectors(model)
+    assert vectors.users.equal(model.graph.user_table) and vectors.items.equal(model.item_table)
+    ours = model.graph.global_loss(edges, model.item_table, edges.users[:0]).loss
     generator.set_state(start)
     drawn = torch.randint(ITEMS, (weights["negatives"],), generator=generator).tolist()
     theirs = ultragcn_loss_by_loops(model, rows, edges, drawn, weights)
@@ -178,7 +205,7 @@ def test_limits_on_the_graph_change_degrees_too(rows, kind):
 def test_scores_are_inner_products_of_the_training_graphs_vectors(rows, kind):
     """Whatever the query's history is: users are those of the training graph, with no folding-in."""
     model = made_model(rows, kind)
-    vectors = model.graph.vectors(model.item_table)
+    vectors = all_vectors(model)
     known = torch.tensor([2, 0, 7])
     other_histories = training_data_of([[1], [2], []], ITEMS).sequences
     scores = model.scores(QueryBatch(known, other_histories), model.item_vectors())
