@@ -26,7 +26,9 @@ class _Propagate(torch.autograd.Function):
     """Rows of the mean of the layers and of layer 0, for some users and items.
 
     A layer is a product of whole tables, but a step reads a few thousand rows: only those are summed over the layers,
-    and only there do gradients enter. Each side of the graph is kept apart, so that no table is copied.
+    and only there do gradients enter. The graph is bipartite, so what starts from the users' table and what starts
+    from the items' are two chains that change sides at each layer: one after the other, two tables are held at a time,
+    which a CPU keeps in its cache.
 
     Args:
         user_table: [users, d].
@@ -41,17 +43,17 @@ class _Propagate(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, user_table, item_table, users, items, sides: tuple[SparseMatrix, SparseMatrix], layers: int):
-        ctx.save_for_backward(users, items)
-        ctx.sides, ctx.layers, ctx.shapes = sides, layers, (user_table.shape, item_table.shape)
+        tables, index = (user_table, item_table), (users, items)
+        ctx.save_for_backward(*index)
+        ctx.sides, ctx.layers, ctx.shapes = sides, layers, [table.shape for table in tables]
         ctx.set_materialize_grads(False)
-        of_users, of_items = sides
-        layer = user_table, item_table
-        first = [F.embedding(rows, table) for rows, table in zip((users, items), layer, strict=True)]
+        first = [F.embedding(rows, table) for rows, table in zip(index, tables, strict=True)]
         total = [rows.clone() for rows in first]
-        for _ in range(layers):
-            layer = of_users @ layer[1], of_items @ layer[0]
-            for rows, index, table in zip(total, (users, items), layer, strict=True):
-                rows.add_(F.embedding(index, table))
+        for side, table in enumerate(tables):
+            for _ in range(layers):
+                side = 1 - side
+                table = sides[side] @ table
+                total[side].add_(F.embedding(index[side], table))
         return *(rows.div_(layers + 1) for rows in total), *first
 
     @staticmethod
@@ -61,19 +63,20 @@ class _Propagate(torch.autograd.Function):
         some = next((grad for grad in grads if grad is not None), None)
         if some is None:
             return (None,) * 6
-        of_users, of_items = ctx.sides
+        index = ctx.saved_tensors
+        means = [None if grad is None else grad / (ctx.layers + 1) for grad in grads[:2]]
 
-        def add_(tables, rows):
-            for table, index, grad in zip(tables, ctx.saved_tensors, rows, strict=True):
-                if grad is not None:
-                    table.index_add_(0, index, grad)
-            return tables
+        def add_(table, side, rows):
+            return table if rows is None else table.index_add_(0, index[side], rows)
 
-        shares = [None if grad is None else grad / (ctx.layers + 1) for grad in grads[:2]]
-        total = means = add_([some.new_zeros(shape) for shape in ctx.shapes], shares)
-        for _ in range(ctx.layers):
-            total = (of_users @ total[1]).add_(means[0]), (of_items @ total[0]).add_(means[1])
-        return *add_(total, grads[2:]), None, None, None, None
+        found = [None, None]
+        for side, shape in enumerate(ctx.shapes):
+            table = add_(some.new_zeros(shape), side, means[side])
+            for _ in range(ctx.layers):
+                side = 1 - side
+                table = add_(ctx.sides[side] @ table, side, means[side])
+            found[side] = add_(table, side, grads[2 + side])
+        return *found, None, None, None, None
 
 
 class LightGCNEncoder(GraphEncoder):
@@ -101,7 +104,8 @@ class LightGCNEncoder(GraphEncoder):
         count = len(edges.users)
         users, items = torch.cat([edges.users, aligned]), torch.cat([edges.items, negatives])
         user_vectors, item_vectors, first_users, first_items = self._propagate(item_table, users, items)
-        loss = bpr(user_vectors[:count], *item_vectors.chunk(2))
+        own_vectors, aligned_vectors = user_vectors.split([count, len(aligned)])
+        loss = bpr(own_vectors, *item_vectors.chunk(2))
         if self.config.l2:
             loss = loss + self.config.l2 * batch_l2(first_users[:count], *first_items.chunk(2))
-        return GlobalLoss(loss, user_vectors[count:])
+        return GlobalLoss(loss, aligned_vectors)
