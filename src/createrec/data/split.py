@@ -44,13 +44,6 @@ class Queries:
     def __len__(self) -> int:
         return len(self.user)
 
-    def take(self, order: np.ndarray) -> "Queries":
-        """Some of the questions, int64 indices, in that order."""
-        lengths = np.diff(self.offsets)[order]
-        offsets = np.concatenate([[0], np.cumsum(lengths)])
-        place = np.arange(offsets[-1]) + np.repeat(self.offsets[:-1][order] - offsets[:-1], lengths)
-        return Queries(self.user[order], self.target[order], self.history[place], offsets)
-
 
 @dataclass(frozen=True)
 class Split:

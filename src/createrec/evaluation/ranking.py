@@ -16,8 +16,8 @@ from createrec.data.split import Queries
 from createrec.errors import TrainingError
 from createrec.models.base import Recommender
 
-# Queries scored at once: about this many scores. Smaller blocks spend more on the encoder than they save in memory.
-CPU_BLOCK_SCORES = 8_000_000
+# About so many scores are made at once. On a CPU they should still be in the cache when they are ranked.
+CPU_BLOCK_SCORES = 1_500_000
 CUDA_BLOCK_SCORES = 256_000_000
 # The top k are looked for among items that reach the k-th best maximum of interleaved groups of so many items.
 ITEMS_PER_GROUP = 16
@@ -142,14 +142,12 @@ def rank(model: Recommender, queries: Queries, *, remove_seen: bool, k: int) -> 
     finite = vectors.isfinite().all()
     elements = CUDA_BLOCK_SCORES if device.type == "cuda" else CPU_BLOCK_SCORES
     size = max(1, elements // model.data.item_count)
-    # Histories of similar length next to each other, so that encoders pad little.
-    order = np.argsort(np.diff(queries.offsets), kind="stable")
-    queries = queries.take(order)
+    states = model.user_states(query_batch(queries, slice(0, len(queries)), device))
     ranks, top = [], []
     for start in range(0, len(queries), size):
         rows = slice(start, min(start + size, len(queries)))
         batch = query_batch(queries, rows, device)
-        scores = model.scores(batch, vectors)
+        scores = model.scores(batch, vectors, states[rows])
         targets = torch.from_numpy(queries.target[rows]).to(device)
         finite &= ~scores.gather(1, targets[:, None]).isnan().any()
         if remove_seen:
@@ -159,6 +157,5 @@ def rank(model: Recommender, queries: Queries, *, remove_seen: bool, k: int) -> 
             top.append(top_items(scores, k).cpu())
     if not finite:
         raise TrainingError("the model's scores are not numbers: its parameters diverged; lower training.learning_rate")
-    empty, back = torch.empty(0, dtype=torch.int64), np.argsort(order)
-    found, best = torch.cat([empty, *ranks]).numpy(), (torch.cat(top) if top else empty[:, None]).numpy()
-    return Ranking(found[back], best[back] if top else best)
+    empty = torch.empty(0, dtype=torch.int64)
+    return Ranking(torch.cat([empty, *ranks]).numpy(), (torch.cat(top) if top else empty[:, None]).numpy())

@@ -143,7 +143,7 @@ def _from_cells(cells: Tensor, rectangle: Rectangle) -> Tensor:
 
 
 class _CPUAttention(torch.autograd.Function):
-    """softmax(Q K' / sqrt(d / heads)) V with dropout on the weights, over all rectangles of a batch.
+    """softmax(Q K') V with dropout on the weights, over all rectangles of a batch.
 
     Takes and gives what `Attention.mix` does. The gradient of a softmax needs one number a query,
     sum_j P_j dP_j = <gradient, output> (as in FlashAttention, arXiv 2205.14135), so dropped weights are not kept.
@@ -164,18 +164,21 @@ class _CPUAttention(torch.autograd.Function):
         return apart.reshape(parts, -1, rectangle.shape[1], apart.shape[-1])
 
     @staticmethod
-    def together(apart: Tensor, rectangle: Rectangle, heads: int) -> Tensor:
-        """The way back."""
+    def put(whole: Tensor, rectangle: Rectangle, apart: Tensor, heads: int) -> None:
+        """The way back, into this rectangle's part of [tokens, parts * heads * n]."""
         rows, longest = rectangle.shape
         cells = apart.view(-1, rows, heads, longest, apart.shape[-1]).permute(1, 3, 0, 2, 4)
-        return cells.reshape(rows * longest, -1)
+        if rectangle.cell is None:
+            whole[rectangle.tokens].view(cells.shape).copy_(cells)
+        else:
+            whole[rectangle.tokens] = cells.reshape(rows * longest, -1).index_select(0, rectangle.cell)
 
     @staticmethod
     def operands(query: Tensor, key_value: Tensor, rectangle: Rectangle, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Q / sqrt(d / heads), K and V of a rectangle, [rows * heads, longest, d / heads] each."""
+        """Q, K and V of a rectangle, [rows * heads, longest, d / heads] each."""
         (q,) = _CPUAttention.by_head(_to_cells(query, rectangle), rectangle, 1, heads)
         k, v = _CPUAttention.by_head(_to_cells(key_value, rectangle), rectangle, 2, heads)
-        return q * q.shape[-1] ** -0.5, k, v
+        return q, k, v
 
     @staticmethod
     def gradients(packed: Tensor, rectangle: Rectangle, heads: int) -> Tensor:
@@ -216,7 +219,7 @@ class _CPUAttention(torch.autograd.Function):
                 mixed[:, own] = torch.bmm(weights, v[:, seen])
                 if not wants_gradient:
                     kept.clear()
-            out[rectangle.tokens] = _from_cells(_CPUAttention.together(mixed, rectangle, heads), rectangle)
+            _CPUAttention.put(out, rectangle, mixed, heads)
         if wants_gradient:
             ctx.save_for_backward(query, key_value, out, *kept)
             ctx.settings = layout, heads, rate, causal
@@ -245,9 +248,8 @@ class _CPUAttention(torch.autograd.Function):
                 grad_q[:, own] = torch.bmm(inner, k[:, seen])
                 grad_kv[0, :, seen] += torch.bmm(inner.mT, q[:, own])
                 grad_kv[1, :, seen] += torch.bmm(dropped.mT, g[:, own])
-            grad_q.mul_(q.shape[-1] ** -0.5)
-            for whole, part in ((grad_query, grad_q), (grad_key_value, grad_kv)):
-                whole[rectangle.tokens] = _from_cells(_CPUAttention.together(part, rectangle, heads), rectangle)
+            _CPUAttention.put(grad_query, rectangle, grad_q, heads)
+            _CPUAttention.put(grad_key_value, rectangle, grad_kv, heads)
         return grad_query, grad_key_value, None, None, None, None
 
 
@@ -259,6 +261,7 @@ class Attention(nn.Module):
         if dimension % heads:
             raise ConfigError(f"dimension {dimension} is not a multiple of heads {heads}; change one of them")
         self.heads = heads
+        self.scale = (dimension // heads) ** -0.5
         self.dropout = Dropout(dropout)
         self.query = nn.Linear(dimension, dimension)
         self.key_value = nn.Linear(dimension, 2 * dimension)
@@ -275,10 +278,14 @@ class Attention(nn.Module):
         """
         if newest:
             return self.output(self._mix_newest(queries, keys, layout))
-        return self.output(self.mix(self.query(queries), self.key_value(keys), layout, causal))
+        return self.output(self.mix(self._scaled_query(queries), self.key_value(keys), layout, causal))
+
+    def _scaled_query(self, queries: Tensor) -> Tensor:
+        """W_q x / sqrt(d / heads): the division is one of weights and not of tokens."""
+        return F.linear(queries, self.scale * self.query.weight, self.scale * self.query.bias)
 
     def mix(self, query: Tensor, key_value: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
-        """The mixed values [tokens, d] of all heads."""
+        """The mixed values [tokens, d] of all heads; queries come scaled."""
         rate = self.dropout.rate if self.training else 0.0
         if not query.is_cuda and not any(rectangle.static for rectangle in layout):
             return _CPUAttention.apply(query, key_value, layout, self.heads, rate, causal)
@@ -289,7 +296,7 @@ class Attention(nn.Module):
             q = query[cells].reshape(rows, longest, self.heads, -1).transpose(1, 2)
             k, v = key_value[cells].reshape(rows, longest, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
             mask = None if causal else rectangle.real
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate, is_causal=causal)
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate, is_causal=causal, scale=1.0)
             parts.append(_from_cells(mixed.transpose(1, 2).reshape(rows * longest, -1), rectangle))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -301,7 +308,7 @@ class Attention(nn.Module):
         """
         dimension = keys.shape[1]
         to_key, to_value = self.key_value.weight.view(2, self.heads, -1, dimension)
-        query = self.query(queries).view(len(queries), self.heads, -1) * to_key.shape[1] ** -0.5
+        query = self._scaled_query(queries).view(len(queries), self.heads, -1)
         readers = torch.einsum("rhs,hsd->rhd", query, to_key)
         means = []
         for rectangle in layout:

@@ -77,13 +77,16 @@ class Recommender(nn.Module):
         """Item vectors [items, d]."""
         raise NotImplementedError
 
-    def scores(self, queries: QueryBatch, item_vectors: Tensor) -> Tensor:
+    def scores(self, queries: QueryBatch, item_vectors: Tensor, states: Tensor | None = None) -> Tensor:
         """Scores [batch, items].
 
         Where the model has no state (an empty history, or a user outside training for models of users) the
         answer is the training popularity, for everyone the same.
+
+        Args:
+            states: what `user_states` says of these queries, where that is at hand.
         """
-        scores = self.user_states(queries) @ item_vectors.T
+        scores = (self.user_states(queries) if states is None else states) @ item_vectors.T
         stateless = torch.zeros_like(queries.users, dtype=torch.bool)
         if self.needs_known_user:
             stateless |= queries.users < 0

@@ -34,7 +34,7 @@ class SASRecBlock(nn.Module):
         self.attention = Attention(dimension, config.heads, config.dropout)
         self.feedforward_norm = nn.LayerNorm(dimension, eps=LAYER_NORM_EPSILON)
         inner = config.feedforward_factor * dimension
-        self.feedforward = FeedForward(dimension, inner, nn.ReLU(), config.dropout)
+        self.feedforward = FeedForward(dimension, inner, nn.ReLU(inplace=True), config.dropout)
 
     def forward(self, x: Tensor, layout: list[Rectangle], *, causal: bool, newest: Tensor | None = None) -> Tensor:
         """Tokens [tokens, d] in, tokens out; or with `newest` [rows] only these tokens, each row's last, [rows, d]."""
@@ -62,9 +62,8 @@ class SASRecEncoder(BlockEncoder):
         self.initialise()
 
     def embed(self, packed: Packed, item_table: Tensor) -> Tensor:
-        return self.dropout(
-            self.scale * nn.functional.embedding(packed.items, item_table) + self.positions[packed.from_end]
-        )
+        items, positions = nn.functional.embedding(packed.items, item_table), self.positions[packed.from_end]
+        return self.dropout(torch.add(positions, items, alpha=self.scale))
 
     def finish(self, x: Tensor) -> Tensor:
         return self.norm(x)

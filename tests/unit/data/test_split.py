@@ -193,19 +193,6 @@ def test_the_random_target_is_the_same_each_time():
     assert np.array_equal(first.target, second.target)
 
 
-def test_queries_taken_in_another_order_keep_their_histories():
-    queries = small_split().queries("test", EvaluationConfig())
-    order = np.random.default_rng(0).permutation(len(queries))[:-2]
-    taken = queries.take(order)
-    assert len(taken) == len(order)
-    for place, index in enumerate(order):
-        assert (taken.user[place], taken.target[place]) == (queries.user[index], queries.target[index])
-        ours, theirs = (
-            part.history[part.offsets[row] : part.offsets[row + 1]] for part, row in ((taken, place), (queries, index))
-        )
-        assert ours.tolist() == theirs.tolist()
-
-
 def test_save_and_load(tmp_path):
     for setup in (TemporalSetup(), LeaveOneOutSetup()):
         made = split(interactions(), setup)
