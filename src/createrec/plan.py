@@ -60,6 +60,10 @@ class Run:
             "evaluation": dict(self.evaluation),
         }
 
+    def made(self, record: Mapping[str, Any]) -> bool:
+        """Whether a record in this run's place was made with its settings and evaluation switches."""
+        return (record.get("settings"), record.get("evaluation")) == (self.settings, self.evaluation)
+
     @property
     def key(self) -> str:
         """Equal for runs that would train and measure the same thing."""

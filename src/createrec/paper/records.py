@@ -159,9 +159,6 @@ class Results:
         found = {}
         for cell in cells:
             record = self.record(cell.run)
-            if record is not None and (record["settings"], record["evaluation"]) != (
-                cell.run.settings,
-                cell.run.evaluation,
-            ):
+            if record is not None and not cell.run.made(record):
                 found[cell.run.folder] = cell.run
         return list(found.values())

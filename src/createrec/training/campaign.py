@@ -16,7 +16,7 @@ from pathlib import Path
 from createrec.config import ProjectConfig
 from createrec.data.commands import split_dataset
 from createrec.errors import CreaterecError
-from createrec.files import atomic_path
+from createrec.files import atomic_path, read_json
 from createrec.plan import Run, plan
 
 RECORD_FILES = ("record.json", "ranks.parquet")
@@ -47,28 +47,30 @@ class Job:
 def missing_runs(
     config: ProjectConfig, published: Path, datasets: Sequence[str], groups: Sequence[str] = GROUP_ORDER
 ) -> list[Run]:
-    """Planned runs without a record, the most valuable first.
+    """Planned runs without a record of their settings, the most valuable first.
 
     Groups come in the order given; within a group every cell gets its first seed before any gets its second, because
-    a table with one seed everywhere says more than half a table with three.
+    a table with one seed everywhere says more than half a table with three. A record of other settings than today's
+    is one to be made again.
     """
+
+    def published_already(run: Run) -> bool:
+        record = published / "runs" / run.folder / RECORD_FILES[0]
+        return record.exists() and run.made(read_json(record))
+
     cells = plan(config)
     ordered: dict[str, Run] = {}
     for group in groups:
         for cell in sorted(cells[group], key=lambda cell: cell.run.seed):
             ordered.setdefault(cell.run.folder, cell.run)
-    return [
-        run
-        for run in ordered.values()
-        if run.dataset in datasets and not (published / "runs" / run.folder / RECORD_FILES[0]).exists()
-    ]
+    return [run for run in ordered.values() if run.dataset in datasets and not published_already(run)]
 
 
 def make_record(job: Job) -> float:
     """Trains and evaluates one run and publishes its record; returns the seconds it took."""
     from createrec.data.split import Split
     from createrec.evaluation.record import evaluate_run, write_record
-    from createrec.files import discard, read_json
+    from createrec.files import discard
     from createrec.training.device import choose_device
     from createrec.training.run import CHECKPOINT, held, train_run
 

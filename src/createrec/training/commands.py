@@ -43,7 +43,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.set_defaults(run=run_run)
 
     command = commands.add_parser("campaign", help="make the most valuable missing runs within a time budget")
-    command.add_argument("--seconds", type=float, required=True, help="time budget")
+    command.add_argument("--seconds", type=float, default=3600, help="time budget (default: an hour)")
     command.add_argument("--workers", type=int, default=1, help="trainings side by side")
     command.add_argument("--datasets", nargs="+", required=True, help="datasets at hand")
     command.add_argument("--groups", nargs="+", default=None, help="tables and ablations, in order (default: all)")

@@ -1,0 +1,124 @@
+"""A campaign: which runs are missing, in which order they are made, and what it leaves behind."""
+
+import json
+import tarfile
+
+import pytest
+import yaml
+from support import interactions, plain_settings
+
+from createrec import cli
+from createrec.config import load
+from createrec.files import read_json
+from createrec.training.campaign import RECORD_FILES, missing_runs
+
+MODELS = ("random", "sasrec", "ultragcn", "create")
+TINY = {"epochs": 1, "batch_size": 16, "edge_batch_size": 64, "learning_rate": 0.01}
+SEEDS = [0, 1]
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder with a dataset, and a configuration of Table 2 and a sweep over warm-ups that shares its runs."""
+    data = interactions(users=60, items=40, seed=2)
+    rows = zip(data.user_ids[data.user], data.item_ids[data.item], data.time, strict=True)
+    (tmp_path / "mine.csv").write_text("user,item,time\n" + "".join(f"{u},{i},{t}\n" for u, i, t in rows))
+    nothing = {"datasets": [], "values": [], "seeds": []}
+    config = {
+        "datasets": {"mine": {"max_length": 7, "file": {"path": str(tmp_path / "mine.csv")}}},
+        "models": {
+            name: plain_settings(name, **({} if name == "random" else {"training": TINY}))
+            for name in (*MODELS, "lightgcn", "bert4rec")
+        },
+        "hparams": None,
+        "evaluation": {"cutoffs": [5]},
+        "table1": [],
+        "table2": {"datasets": ["mine"], "models": MODELS, "seeds": SEEDS},
+        "table3": {"datasets": [], "models": [], "seeds": []},
+        "figure2": {"datasets": [], "seeds": []},
+        "ablations": {
+            "warmup": {"datasets": ["mine"], "values": [0, 2], "seeds": SEEDS},
+            **{name: nothing for name in ("graph_size", "barlow_weight")},
+            "alignment": {"datasets": [], "graphs": [], "alignments": [], "seeds": []},
+            "backbone": {"datasets": [], "sequences": [], "graphs": [], "seeds": []},
+        },
+    }
+    (tmp_path / "config.yaml").write_text(json.dumps(config))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def missing(project, **options):
+    return missing_runs(load([project / "config.yaml"]), project / "results/published", ["mine"], **options)
+
+
+def folders(project, **options):
+    return [run.folder for run in missing(project, **options)]
+
+
+def campaign(*arguments):
+    return cli.main(["campaign", "--datasets", "mine", "--device", "cpu", *arguments])
+
+
+def test_every_cell_has_its_first_seed_before_any_has_its_second(project):
+    table = [f"mine/{model}/table2/seed{seed}" for seed in SEEDS for model in MODELS]
+    # The sweep's warm-up of 2 epochs is the table's run, and so is none of its own.
+    sweep = [f"mine/create/warmup-0/seed{seed}" for seed in SEEDS]
+    assert folders(project) == table + sweep
+    assert folders(project, groups=["ablation_warmup"])[0] == "mine/create/warmup-0/seed0"
+    assert missing_runs(load([project / "config.yaml"]), project, ["another"]) == []
+
+
+def test_a_campaign_makes_the_records_of_its_runs_and_leaves_no_checkpoint(project, capsys):
+    assert campaign("--workers", "2", "--archive", "records.tar.gz") == 0
+    assert "10 of 10 missing runs ended" in capsys.readouterr().out
+    assert folders(project) == []
+    published = project / "results/published"
+    assert cli.main(["run", "mine", "create", "--seed", "1", "--device", "cpu"]) == 0
+    alone = read_json(project / "results/runs/mine/create/table2/seed1/record.json")
+    record = read_json(published / "runs/mine/create/table2/seed1/record.json")
+    assert record["metrics"] == alone["metrics"]
+    assert record["data"]["split_hash"] == read_json(published / "splits/mine/temporal/split.json")["split_hash"]
+    assert not list(project.rglob("checkpoint*"))
+    with tarfile.open("records.tar.gz") as tar:
+        names = tar.getnames()
+    assert sum(name.endswith(RECORD_FILES) for name in names) == 2 * 10
+    assert not any(name.endswith("safetensors") for name in names)
+
+
+def test_a_record_of_other_settings_is_made_again(project):
+    assert campaign("--models", "random", "sasrec", "--groups", "table2") == 0
+    assert not {"mine/random/table2/seed0", "mine/sasrec/table2/seed0"} & set(folders(project))
+    config = yaml.safe_load((project / "config.yaml").read_text())
+    config["models"]["sasrec"]["dropout"] = 0.1
+    (project / "config.yaml").write_text(json.dumps(config))
+    assert [run.folder for run in missing(project) if run.model in ("random", "sasrec")] == [
+        "mine/sasrec/table2/seed0",
+        "mine/sasrec/table2/seed1",
+    ]
+    assert campaign("--models", "sasrec") == 0
+    record = read_json(project / "results/published/runs/mine/sasrec/table2/seed0/record.json")
+    assert record["settings"]["dropout"] == 0.1
+
+
+def test_a_run_that_fails_is_reported_and_the_others_are_made(project, capsys):
+    config = yaml.safe_load((project / "config.yaml").read_text())
+    config["models"]["ultragcn"]["training"] = TINY | {"learning_rate": 1e30, "epochs": 3}
+    (project / "config.yaml").write_text(json.dumps(config))
+    assert campaign("--models", "ultragcn", "random") == 0
+    out = capsys.readouterr().out
+    assert "mine/ultragcn/table2/seed0: failed: " in out
+    assert folders(project, groups=["table2"]) == [
+        f"mine/{model}/table2/seed{seed}" for seed in SEEDS for model in ("sasrec", "ultragcn", "create")
+    ]
+
+
+def test_a_list_trains_nothing(project, capsys):
+    assert campaign("--list", "--groups", "ablation_warmup") == 0
+    assert capsys.readouterr().out.splitlines()[0] == "mine/create/warmup-0/seed0"
+    assert not (project / "results").exists()
+
+
+def test_an_unknown_group_names_the_known_ones(project, capsys):
+    assert campaign("--groups", "table9") != 0
+    assert "unknown table9; known: table2" in capsys.readouterr().err
