@@ -489,6 +489,15 @@ class CurvesConfig(Strict):
     seeds: tuple[int, ...]
 
 
+class SensitivityConfig(Strict):
+    """What the paper leaves open and only another training can show (docs/protocol.md)."""
+
+    datasets: tuple[str, ...] = ()
+    models: tuple[str, ...] = Field((), description="models of sequences")
+    max_lengths: tuple[Count, ...] = Field((), description="beside the model's own")
+    seeds: tuple[int, ...] = ()
+
+
 class AblationsConfig(Strict):
     graph_size: SweepConfig
     warmup: SweepConfig
@@ -591,13 +600,14 @@ class ProjectConfig(Strict):
     table3: TableConfig
     figure2: CurvesConfig
     ablations: AblationsConfig
+    sensitivity: SensitivityConfig = SensitivityConfig()
     tuning: TuningConfig = TuningConfig()
 
     @model_validator(mode="after")
     def _names_exist(self) -> "ProjectConfig":
         parts: dict[str, Any] = {"table2": self.table2, "table3": self.table3, "figure2": self.figure2}
         parts |= {f"ablations.{name}": getattr(self.ablations, name) for name in AblationsConfig.model_fields}
-        parts["tuning"] = self.tuning
+        parts |= {"sensitivity": self.sensitivity, "tuning": self.tuning}
         used = {("table1", "datasets", name) for name in self.table1}
         for where, part in parts.items():
             used |= {(where, "datasets", name) for name in part.datasets}

@@ -16,7 +16,7 @@ from createrec.config import ENCODERS, NAME_PATTERN, ProjectConfig, merge, read_
 from createrec.errors import ConfigError
 
 Setup = Literal["temporal", "leave-one-out"]
-Fold = Literal["test", "validation"]
+Fold = Literal["test", "validation", "unretrained"]
 
 # Settings that are maps with a kind of their own.
 PARTS = ("sequence", "graph", "alignment")
@@ -28,7 +28,8 @@ class Run:
 
     Attributes:
         setup: how the data is split.
-        fold: test (trained on train + validation rows) or validation (trained on train rows alone).
+        fold: test (trained on train + validation rows), validation (trained on train rows alone), or unretrained (the
+            test's queries, asked of what the train rows alone have taught).
         settings: the model's resolved settings, as plain values.
         evaluation: the resolved evaluation switches, as plain values.
     """
@@ -239,6 +240,21 @@ def _backbone(config: ProjectConfig) -> Iterator[Cell]:
                     yield Cell(run, {"sequence": sequence, "graph": graph})
 
 
+def _sensitivity(config: ProjectConfig) -> Iterator[Cell]:
+    part = config.sensitivity
+    for dataset in part.datasets:
+        for model in part.models:
+            composed = "sequence" in type(config.models[model]).model_fields
+            for seed in part.seeds:
+                for length in part.max_lengths:
+                    setting = {"max_length": length}
+                    overrides = {"sequence": setting} if composed else setting
+                    run = make_run(config, dataset, model, f"length-{length}", seed, overrides=overrides)
+                    yield Cell(run, {"switch": f"max_length={length}"})
+                run = make_run(config, dataset, model, "unretrained", seed, fold="unretrained")
+                yield Cell(run, {"switch": "retrained=false"})
+
+
 # The order decides whose name a shared run bears: the main table's first.
 GROUPS = {
     "table2": _table2,
@@ -249,6 +265,7 @@ GROUPS = {
     "ablation_graph_size": _graph_size,
     "ablation_alignment": _alignment,
     "ablation_backbone": _backbone,
+    "sensitivity": _sensitivity,
 }
 
 

@@ -180,3 +180,18 @@ def test_runs_of_different_seeds_settings_or_folds_differ(config):
 
 def test_the_shipped_configuration_resolves_every_run():
     assert runs(load([CONFIG]))
+
+
+def test_trainings_of_the_sensitivity_change_one_thing_each(config):
+    cells = [cell for cell in plan(config)["sensitivity"] if cell.run.seed == 0]
+    for model in ("sasrec", "create"):
+        default = make_run(config, BEAUTY, model)
+        found = {cell.labels["switch"]: cell.run for cell in cells if cell.run.model == model}
+        assert set(found) == {"max_length=10", "max_length=200", "retrained=false"}
+        for length in (10, 200):
+            run = found[f"max_length={length}"]
+            own = {"sequence": {"max_length": length}} if model == "create" else {"max_length": length}
+            assert run.settings == merge(default.settings, own) != default.settings
+            assert (run.fold, run.evaluation) == ("test", default.evaluation)
+        assert found["retrained=false"].settings == default.settings
+        assert found["retrained=false"].fold == "unretrained"

@@ -27,6 +27,7 @@ SMALLER = {
         "alignment": {"datasets": ["demo"], "graphs": ["ultragcn"], "alignments": ["barlow"], "seeds": [0]},
         "backbone": {"datasets": ["demo"], "sequences": ["sasrec"], "graphs": ["ultragcn"], "seeds": [0]},
     },
+    "sensitivity": {"datasets": [], "models": [], "seeds": []},
 }
 RUNS = {
     "demo/random/table2/seed0",

@@ -178,7 +178,7 @@ def prepare_code(wildcards):
 def train_code(wildcards):
     """Training for a test ranks nothing, so how that is done matters to the runs with a validation fold alone."""
     run = run_of(wildcards)
-    ends = {"evaluation/metrics.py", "evaluation/ranking.py"} if run.fold == "test" else ()
+    ends = {"evaluation/metrics.py", "evaluation/ranking.py"} if run.fold != "validation" else ()
     return source_inputs(sources(RULE_SOURCES["train"], ends) | model_sources(run.settings))
 
 
@@ -240,7 +240,7 @@ def run_of(wildcards):
 def train_settings(wildcards):
     """The run, without the evaluation's switches where no validation fold is ranked: they retrain nothing."""
     run = run_of(wildcards)
-    return as_json(run.slice() | ({"evaluation": {}} if run.fold == "test" else {}))
+    return as_json(run.slice() | ({"evaluation": {}} if run.fold != "validation" else {}))
 
 
 def evaluate_settings(wildcards):

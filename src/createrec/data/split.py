@@ -86,7 +86,7 @@ class Split:
         """Rows to learn from, and rows known in all, of each user in a fold: int64 [users] each."""
         if fold == "validation":
             return self.train_length, self.train_validation_length
-        return self.train_validation_length, np.diff(self.offsets)
+        return self.train_length if fold == "unretrained" else self.train_validation_length, np.diff(self.offsets)
 
     def training_rows(self, fold: str) -> np.ndarray:
         """Mask [n] of the rows that a fold may learn from."""
@@ -97,7 +97,7 @@ class Split:
 
         The history is everything before the target, rows after the cut included (facts: docs/protocol.md).
         """
-        learnt, known = self.lengths(fold)
+        learnt, known = self.lengths("test" if fold == "unretrained" else fold)
         user, position = self.row_user, self.position
         usable = np.ones(len(self.items), dtype=bool)
         if evaluation.drop_cold_items:

@@ -30,6 +30,7 @@ GROUP_ORDER = (
     "ablation_backbone",
     "table3",
     "figure2",
+    "sensitivity",
 )
 
 

@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from tqdm import tqdm
 
@@ -12,6 +12,7 @@ from createrec.config import load, schema
 from createrec.errors import ConfigError, DataError
 from createrec.files import read_json, write_json
 from createrec.options import RESULTS, add_capture, add_config, add_device, config_of, json_option
+from createrec.plan import Fold
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 
@@ -34,7 +35,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--variant", default="table2", help="name of the result's folder")
     command.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings, for instance dropout=0.2")
-    command.add_argument("--fold", choices=("test", "validation"), default="test")
+    command.add_argument("--fold", choices=get_args(Fold), default="test")
     command.add_argument("--setup", choices=("temporal", "leave-one-out"), default="temporal")
     command.add_argument("--results", type=Path, default=RESULTS, help="folder of data, splits and runs")
     add_config(command)

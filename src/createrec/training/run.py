@@ -104,7 +104,7 @@ def train_run(
     report: Callable[[dict], None] = lambda entry: None,
     capture: bool = False,
 ) -> tuple[Recommender, dict[str, Any]]:
-    """Trains a run; a validation run stops early on its own fold, a test run trains its epochs to the end.
+    """Trains a run; a validation run stops early on its own fold, any other trains its epochs to the end.
 
     Returns:
         The trained model and what training.json holds.

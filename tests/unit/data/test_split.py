@@ -161,6 +161,17 @@ def test_a_validation_target_is_a_training_row_of_the_test():
     assert (made.lengths("validation")[1] == made.lengths("test")[0]).all()
 
 
+def test_without_retraining_the_tests_questions_are_asked_of_the_train_rows():
+    made = small_split(seed=4)
+    for evaluation in (EvaluationConfig(), EvaluationConfig(target="first", history_strict=True)):
+        ours, tests = made.queries("unretrained", evaluation), made.queries("test", evaluation)
+        for name in ("user", "target", "history", "offsets"):
+            assert np.array_equal(getattr(ours, name), getattr(tests, name))
+    assert np.array_equal(made.training_rows("unretrained"), made.training_rows("validation"))
+    warm = set(made.items[made.training_rows("unretrained")].tolist())
+    assert set(made.queries("unretrained", EvaluationConfig(drop_cold_items=True)).target.tolist()) <= warm
+
+
 def test_ties_keep_the_order_of_the_file():
     rows = [(0, item, 5) for item in (3, 1, 2, 0)]
     assert split(interactions_of(rows, 1, 4), LeaveOneOutSetup()).items.tolist() == [3, 1, 2, 0]

@@ -2,9 +2,12 @@
 
 import csv
 
-from made_up import METRICS, write_record
+from made_up import METRICS, settings, write_record
 
+from createrec.config import validate
+from createrec.paper.records import Results
 from createrec.paper.sensitivity import readings, write_sensitivity
+from createrec.plan import runs
 
 
 def with_switch(world, ndcg: float) -> None:
@@ -41,3 +44,15 @@ def test_without_records_there_is_nothing_to_read(empty_world):
     assert list(readings(empty_world.results())) == []
     write_sensitivity(empty_world.results(), empty_world.out)
     assert (empty_world.out / "sensitivity.md").exists()
+
+
+def test_trainings_of_their_own_stand_under_the_same_model(world):
+    part = {"datasets": ["amazon-beauty"], "models": ["sasrec"], "max_lengths": [10, 200], "seeds": [0]}
+    config = validate(settings() | {"sensitivity": part})
+    for name, ndcg in (("length-10", 0.02), ("unretrained", 0.03)):
+        write_record(world.records, runs(config)[f"amazon-beauty/sasrec/{name}/seed0"], ndcg=ndcg)
+    write_sensitivity(Results(config, world.records, world.data), world.out)
+    text = (world.out / "sensitivity.md").read_text()
+    assert "|  | max_length=10 | 2.00 | 4.00 |" in text
+    assert "|  | retrained=false | 3.00 | 6.00 |" in text
+    assert "max_length=200" not in text, "what was not run is no row"
