@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from createrec.data.sequences import Packed
 from createrec.errors import ConfigError
+from createrec.losses.cross_entropy import LOG2_E, SAFE_POWER
 
 # Rectangles of attention end at these lengths: each holds rows at least 0.7 times as long as it is wide.
 GROUP_LIMITS = (4, 5, 7, 9, 12, 16, 22, 30, 42, 58, 80, 112, 156, 218, 304)
@@ -33,8 +34,9 @@ class Rectangle:
         index: int64 [rows, longest], the packed token of each cell (padding repeats some token); None when
             no cell is padding, so that a plain reshape does.
         cell: int64 [tokens], where each token stands in the flattened rectangle; None likewise.
-        real: bool [rows, 1, 1, longest], cells that are no padding, for attention without a causal mask. Rows that
-            are empty have one, because a softmax over nothing is no number.
+        real: bool, what expands to [rows, 1, longest, longest]: which cells each cell may read, for attention without a
+            causal mask; those that are no padding. Rows that are empty have one, because a softmax over nothing is no
+            number.
         shape: (rows, longest).
         static: whether this is all of a batch of static shape, whose dead tokens share cells.
     """
@@ -143,10 +145,13 @@ def _from_cells(cells: Tensor, rectangle: Rectangle) -> Tensor:
 
 
 class _CPUAttention(torch.autograd.Function):
-    """softmax(Q K') V with dropout on the weights, over all rectangles of a batch.
+    """softmax(Q K' / sqrt(d / heads)) V with dropout on the weights, over all rectangles of a batch.
 
-    Takes and gives what `Attention.mix` does. The gradient of a softmax needs one number a query,
-    sum_j P_j dP_j = <gradient, output> (as in FlashAttention, arXiv 2205.14135), so dropped weights are not kept.
+    Takes and gives what `Attention.mix` does. What comes in between is as large as all pairs, so it is passed over as
+    seldom as can be. Weights stay powers of two that are not divided by their sum T: 2^(x log2 e) is several times
+    faster than a softmax, and T, the scale of the scores and that of dropout go into the far smaller queries, keys,
+    outputs and gradients. The gradient of a softmax needs one number a query, sum_j P_j dP_j = <gradient, output> (as
+    in FlashAttention, arXiv 2205.14135), so dropped weights are not kept.
     """
 
     @staticmethod
@@ -158,27 +163,31 @@ class _CPUAttention(torch.autograd.Function):
             yield slice(first, last), slice(0, last if causal else longest)
 
     @staticmethod
-    def by_head(cells: Tensor, rectangle: Rectangle, parts: int, heads: int) -> Tensor:
-        """[rows * longest, parts * heads * n] -> [parts, rows * heads, longest, n]."""
-        apart = cells.reshape(*rectangle.shape, parts, heads, -1).permute(2, 0, 3, 1, 4)
-        return apart.reshape(parts, -1, rectangle.shape[1], apart.shape[-1])
+    def by_head(cells: Tensor, rectangle: Rectangle, heads: int, factor: float = 1.0) -> Tensor:
+        """[rows * longest, heads * n] -> [rows * heads, longest, n], times a factor."""
+        apart = cells.view(*rectangle.shape, heads, -1).transpose(1, 2)
+        return torch.mul(apart, factor, out=cells.new_empty(apart.shape)).flatten(0, 1)
 
     @staticmethod
-    def put(whole: Tensor, rectangle: Rectangle, apart: Tensor, heads: int) -> None:
-        """The way back, into this rectangle's part of [tokens, parts * heads * n]."""
+    def put(whole: Tensor, rectangle: Rectangle, *apart: Tensor, heads: int) -> None:
+        """The way back, of one or several tensors beside each other, into this rectangle's part of [tokens, ...]."""
         rows, longest = rectangle.shape
-        cells = apart.view(-1, rows, heads, longest, apart.shape[-1]).permute(1, 3, 0, 2, 4)
-        if rectangle.cell is None:
-            whole[rectangle.tokens].view(cells.shape).copy_(cells)
-        else:
-            whole[rectangle.tokens] = cells.reshape(rows * longest, -1).index_select(0, rectangle.cell)
+        packed = whole[rectangle.tokens]
+        cells = packed if rectangle.cell is None else whole.new_empty(rows * longest, whole.shape[1])
+        places = cells.view(rows, longest, len(apart), heads, -1).unbind(2)
+        for place, part in zip(places, apart, strict=True):
+            place.copy_(part.view(rows, heads, longest, -1).transpose(1, 2))
+        if rectangle.cell is not None:
+            torch.index_select(cells, 0, rectangle.cell, out=packed)
 
     @staticmethod
-    def operands(query: Tensor, key_value: Tensor, rectangle: Rectangle, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Q, K and V of a rectangle, [rows * heads, longest, d / heads] each."""
-        (q,) = _CPUAttention.by_head(_to_cells(query, rectangle), rectangle, 1, heads)
-        k, v = _CPUAttention.by_head(_to_cells(key_value, rectangle), rectangle, 2, heads)
-        return q, k, v
+    def hidden(rectangle: Rectangle, heads: int, like: Tensor) -> Tensor | None:
+        """-inf where `real` is not and 0 elsewhere, [rows * heads, longest, longest]; None where all is real."""
+        if rectangle.real is None:
+            return None
+        bias = like.new_zeros(rectangle.real.shape).masked_fill_(~rectangle.real, -torch.inf)
+        rows, longest = rectangle.shape
+        return bias.expand(rows, heads, -1, -1).flatten(0, 1).expand(-1, longest, -1)
 
     @staticmethod
     def gradients(packed: Tensor, rectangle: Rectangle, heads: int) -> Tensor:
@@ -188,38 +197,46 @@ class _CPUAttention(torch.autograd.Function):
             cells = packed.new_zeros(rectangle.shape[0] * rectangle.shape[1], packed.shape[1])
             cells[rectangle.cell] = part
             part = cells
-        return _CPUAttention.by_head(part, rectangle, 1, heads)[0]
+        return _CPUAttention.by_head(part, rectangle, heads)
 
     @staticmethod
     def forward(
         ctx, query: Tensor, key_value: Tensor, layout: list[Rectangle], heads: int, rate: float, causal: bool
     ) -> Tensor:
         wants_gradient = any(ctx.needs_input_grad[:2])
+        scale = (query.shape[1] // heads) ** -0.5 * LOG2_E
+        # |<q, k>| <= |q| |k|, and keys with their values beside them are no shorter.
+        largest = query.norm(dim=1).amax() * key_value.norm(dim=1).amax() if len(query) else 0.0
+        safe = scale * float(largest) < SAFE_POWER
         future = query.new_full((CPU_QUERIES, CPU_QUERIES), -torch.inf).triu_(1)
         out, kept = torch.empty_like(query), []
         for rectangle in layout:
-            q, k, v = _CPUAttention.operands(query, key_value, rectangle, heads)
-            bias = None
-            if not causal and rectangle.real is not None:
-                bias = query.new_zeros(rectangle.real.shape).masked_fill_(~rectangle.real, -torch.inf)
-            mixed = torch.empty_like(q)
+            q = _CPUAttention.by_head(_to_cells(query, rectangle), rectangle, heads, scale)
+            cells = _to_cells(key_value, rectangle).chunk(2, dim=1)
+            k, v = (_CPUAttention.by_head(part, rectangle, heads) for part in cells)
+            hidden = None if causal else _CPUAttention.hidden(rectangle, heads, query)
+            mixed, total = torch.empty_like(q), q.new_empty(*q.shape[:2], 1)
             for own, seen in _CPUAttention.pieces(rectangle, causal):
-                scores = torch.bmm(q[:, own], k[:, seen].mT)
+                powers = torch.bmm(q[:, own], k[:, seen].mT)
                 if causal:
-                    width = scores.shape[1]
-                    scores[:, :, own].add_(future[:width, :width])
-                elif bias is not None:
-                    by_row = scores.view(-1, heads, *scores.shape[1:])
-                    by_row.add_(bias if bias.shape[2] == 1 else bias[:, :, own])
-                weights = scores.softmax(-1)
-                kept.append(weights)
+                    width = powers.shape[1]
+                    powers[:, :, own].add_(future[:width, :width])
+                elif hidden is not None:
+                    powers.add_(hidden[:, own])
+                if not safe:
+                    powers.sub_(powers.amax(-1, keepdim=True))
+                total[:, own] = powers.exp2_().sum(-1, keepdim=True)
+                weights = powers
                 if rate:
-                    kept.append(_random_bits(weights.shape))
-                    weights = _keep_(kept[-1], rate, scores).mul_(weights).mul_(1 / (1 - rate))
+                    bits = _random_bits(powers.shape)
+                    weights = _keep_(bits, rate, torch.empty_like(powers)).mul_(powers)
+                if wants_gradient:
+                    kept += [powers, bits] if rate else [powers]
                 mixed[:, own] = torch.bmm(weights, v[:, seen])
-                if not wants_gradient:
-                    kept.clear()
-            _CPUAttention.put(out, rectangle, mixed, heads)
+            share = total.mul_(1 - rate).reciprocal_()
+            _CPUAttention.put(out, rectangle, mixed.mul_(share), heads=heads)
+            if wants_gradient:
+                kept.append(share)
         if wants_gradient:
             ctx.save_for_backward(query, key_value, out, *kept)
             ctx.settings = layout, heads, rate, causal
@@ -230,26 +247,35 @@ class _CPUAttention(torch.autograd.Function):
         query, key_value, out, *kept = ctx.saved_tensors
         layout, heads, rate, causal = ctx.settings
         kept = iter(kept)
+        scale = (query.shape[1] // heads) ** -0.5
         grad_query, grad_key_value = torch.empty_like(query), torch.empty_like(key_value)
         means = (grad * out).unflatten(1, (heads, -1)).sum(-1)
         for rectangle in layout:
-            q, k, v = _CPUAttention.operands(query, key_value, rectangle, heads)
+            q = _CPUAttention.by_head(_to_cells(query, rectangle), rectangle, heads, scale)
+            key, value = _to_cells(key_value, rectangle).chunk(2, dim=1)
+            k = _CPUAttention.by_head(key, rectangle, heads, scale)
+            v = _CPUAttention.by_head(value, rectangle, heads)
             g, mean = (_CPUAttention.gradients(x, rectangle, heads) for x in (grad, means))
-            grad_q, grad_kv = torch.empty_like(q), q.new_zeros(2, *k.shape)
-            for own, seen in _CPUAttention.pieces(rectangle, causal):
-                weights = next(kept)
+            grad_q, grad_k, grad_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+            pieces = [
+                (*piece, next(kept), next(kept) if rate else None) for piece in _CPUAttention.pieces(rectangle, causal)
+            ]
+            share = next(kept)
+            g.mul_(share)
+            mean.mul_(share).mul_(1 - rate)
+            for own, seen, powers, bits in pieces:
                 inner = torch.bmm(g[:, own], v[:, seen].mT)
-                dropped = weights
+                dropped = powers
                 if rate:
-                    dropped = _keep_(next(kept), rate, torch.empty_like(weights)).mul_(1 / (1 - rate))
+                    dropped = _keep_(bits, rate, torch.empty_like(powers))
                     inner.mul_(dropped)
-                    dropped.mul_(weights)
-                inner.sub_(mean[:, own]).mul_(weights)
+                    dropped.mul_(powers)
+                inner.sub_(mean[:, own]).mul_(powers)
                 grad_q[:, own] = torch.bmm(inner, k[:, seen])
-                grad_kv[0, :, seen] += torch.bmm(inner.mT, q[:, own])
-                grad_kv[1, :, seen] += torch.bmm(dropped.mT, g[:, own])
-            _CPUAttention.put(grad_query, rectangle, grad_q, heads)
-            _CPUAttention.put(grad_key_value, rectangle, grad_kv, heads)
+                grad_k[:, seen].baddbmm_(inner.mT, q[:, own])
+                grad_v[:, seen].baddbmm_(dropped.mT, g[:, own])
+            _CPUAttention.put(grad_query, rectangle, grad_q, heads=heads)
+            _CPUAttention.put(grad_key_value, rectangle, grad_k, grad_v, heads=heads)
         return grad_query, grad_key_value, None, None, None, None
 
 
@@ -261,7 +287,6 @@ class Attention(nn.Module):
         if dimension % heads:
             raise ConfigError(f"dimension {dimension} is not a multiple of heads {heads}; change one of them")
         self.heads = heads
-        self.scale = (dimension // heads) ** -0.5
         self.dropout = Dropout(dropout)
         self.query = nn.Linear(dimension, dimension)
         self.key_value = nn.Linear(dimension, 2 * dimension)
@@ -278,14 +303,10 @@ class Attention(nn.Module):
         """
         if newest:
             return self.output(self._mix_newest(queries, keys, layout))
-        return self.output(self.mix(self._scaled_query(queries), self.key_value(keys), layout, causal))
-
-    def _scaled_query(self, queries: Tensor) -> Tensor:
-        """W_q x / sqrt(d / heads): the division is one of weights and not of tokens."""
-        return F.linear(queries, self.scale * self.query.weight, self.scale * self.query.bias)
+        return self.output(self.mix(self.query(queries), self.key_value(keys), layout, causal))
 
     def mix(self, query: Tensor, key_value: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
-        """The mixed values [tokens, d] of all heads; queries come scaled."""
+        """The mixed values [tokens, d] of all heads."""
         rate = self.dropout.rate if self.training else 0.0
         if not query.is_cuda and not any(rectangle.static for rectangle in layout):
             return _CPUAttention.apply(query, key_value, layout, self.heads, rate, causal)
@@ -296,7 +317,7 @@ class Attention(nn.Module):
             q = query[cells].reshape(rows, longest, self.heads, -1).transpose(1, 2)
             k, v = key_value[cells].reshape(rows, longest, 2, self.heads, -1).permute(2, 0, 3, 1, 4)
             mask = None if causal else rectangle.real
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate, is_causal=causal, scale=1.0)
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask, dropout_p=rate, is_causal=causal)
             parts.append(_from_cells(mixed.transpose(1, 2).reshape(rows * longest, -1), rectangle))
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
@@ -308,7 +329,7 @@ class Attention(nn.Module):
         """
         dimension = keys.shape[1]
         to_key, to_value = self.key_value.weight.view(2, self.heads, -1, dimension)
-        query = self._scaled_query(queries).view(len(queries), self.heads, -1)
+        query = self.query(queries).view(len(queries), self.heads, -1) * to_key.shape[1] ** -0.5
         readers = torch.einsum("rhs,hsd->rhd", query, to_key)
         means = []
         for rectangle in layout:

@@ -132,7 +132,7 @@ class PlainAttention(Attention):
             return super().mix(query, key_value, layout, causal)
         q = query.view(rows, steps, self.heads, -1)
         k, v = key_value.view(rows, steps, 2, self.heads, -1).unbind(2)
-        scores = (q[:, :, None] * k[:, None]).sum(-1)
+        scores = (q[:, :, None] * k[:, None]).sum(-1) * q.shape[-1] ** -0.5
         return (scores.softmax(2)[..., None] * v[:, None]).sum(2).flatten(0, 1).flatten(1)
 
 

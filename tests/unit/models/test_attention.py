@@ -32,7 +32,7 @@ def pack_of(lengths):
 
 
 def plain(packed, query, key_value, causal):
-    """Row by row, head by head, query by query; queries come scaled."""
+    """Row by row, head by head, query by query."""
     key, value = key_value.chunk(2, dim=1)
     size, out = DIMENSION // HEADS, []
     for start, length in zip(packed.starts.tolist(), packed.lengths.tolist(), strict=True):
@@ -41,7 +41,7 @@ def plain(packed, query, key_value, causal):
             heads = []
             for head in range(HEADS):
                 part = slice(head * size, (head + 1) * size)
-                weights = (key[seen, part] @ query[start + place, part]).softmax(0)
+                weights = (key[seen, part] @ query[start + place, part] / size**0.5).softmax(0)
                 heads.append(weights @ value[seen, part])
             out.append(torch.cat(heads))
     return torch.stack(out)
@@ -65,6 +65,20 @@ def test_values_and_gradients_equal_plain_attention(lengths, causal, small, monk
     torch.testing.assert_close(ranked, found[1][0], rtol=0, atol=1e-12)
     for ours, theirs in zip(*found, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("causal", [False, True], ids=["two-way", "causal"])
+def test_scores_that_would_overflow_as_powers_are_shifted_first(causal):
+    """Queries so long that 2^score has no float: values and gradients stay those of a plain softmax."""
+    layer, packed, query, key_value = problem([1, 3, 5, 70])
+    layout = rectangles(packed, masks=not causal)
+    found = []
+    for mix in (lambda q: layer.mix(q, key_value, layout, causal), lambda q: plain(packed, q, key_value, causal)):
+        mixed = mix(query * 3000)
+        found.append([mixed, *torch.autograd.grad(mixed.square().sum(), (query, key_value))])
+    for ours, theirs in zip(*found, strict=True):
+        assert ours.isfinite().all()
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.4])
