@@ -163,22 +163,27 @@ class _CPUAttention(torch.autograd.Function):
             yield slice(first, last), slice(0, last if causal else longest)
 
     @staticmethod
-    def by_head(cells: Tensor, rectangle: Rectangle, heads: int, factor: float = 1.0) -> Tensor:
-        """[rows * longest, heads * n] -> [rows * heads, longest, n], times a factor."""
-        apart = cells.view(*rectangle.shape, heads, -1).transpose(1, 2)
-        return torch.mul(apart, factor, out=cells.new_empty(apart.shape)).flatten(0, 1)
+    def by_head(cells: Tensor, rectangle: Rectangle, parts: int, heads: int) -> Tensor:
+        """[rows * longest, parts * heads * n] -> [parts, rows * heads, longest, n]."""
+        apart = cells.reshape(*rectangle.shape, parts, heads, -1).permute(2, 0, 3, 1, 4)
+        return apart.reshape(parts, -1, rectangle.shape[1], apart.shape[-1])
 
     @staticmethod
-    def put(whole: Tensor, rectangle: Rectangle, *apart: Tensor, heads: int) -> None:
-        """The way back, of one or several tensors beside each other, into this rectangle's part of [tokens, ...]."""
+    def put(whole: Tensor, rectangle: Rectangle, apart: Tensor, heads: int) -> None:
+        """The way back, into this rectangle's part of [tokens, parts * heads * n]."""
         rows, longest = rectangle.shape
-        packed = whole[rectangle.tokens]
-        cells = packed if rectangle.cell is None else whole.new_empty(rows * longest, whole.shape[1])
-        places = cells.view(rows, longest, len(apart), heads, -1).unbind(2)
-        for place, part in zip(places, apart, strict=True):
-            place.copy_(part.view(rows, heads, longest, -1).transpose(1, 2))
-        if rectangle.cell is not None:
-            torch.index_select(cells, 0, rectangle.cell, out=packed)
+        cells = apart.view(-1, rows, heads, longest, apart.shape[-1]).permute(1, 3, 0, 2, 4)
+        if rectangle.cell is None:
+            whole[rectangle.tokens].view(cells.shape).copy_(cells)
+        else:
+            whole[rectangle.tokens] = cells.reshape(rows * longest, -1).index_select(0, rectangle.cell)
+
+    @staticmethod
+    def operands(query: Tensor, key_value: Tensor, rectangle: Rectangle, heads: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Q, K and V of a rectangle, [rows * heads, longest, d / heads] each."""
+        (q,) = _CPUAttention.by_head(_to_cells(query, rectangle), rectangle, 1, heads)
+        k, v = _CPUAttention.by_head(_to_cells(key_value, rectangle), rectangle, 2, heads)
+        return q, k, v
 
     @staticmethod
     def hidden(rectangle: Rectangle, heads: int, like: Tensor) -> Tensor | None:
@@ -197,7 +202,7 @@ class _CPUAttention(torch.autograd.Function):
             cells = packed.new_zeros(rectangle.shape[0] * rectangle.shape[1], packed.shape[1])
             cells[rectangle.cell] = part
             part = cells
-        return _CPUAttention.by_head(part, rectangle, heads)
+        return _CPUAttention.by_head(part, rectangle, 1, heads)[0]
 
     @staticmethod
     def forward(
@@ -211,9 +216,8 @@ class _CPUAttention(torch.autograd.Function):
         future = query.new_full((CPU_QUERIES, CPU_QUERIES), -torch.inf).triu_(1)
         out, kept = torch.empty_like(query), []
         for rectangle in layout:
-            q = _CPUAttention.by_head(_to_cells(query, rectangle), rectangle, heads, scale)
-            cells = _to_cells(key_value, rectangle).chunk(2, dim=1)
-            k, v = (_CPUAttention.by_head(part, rectangle, heads) for part in cells)
+            q, k, v = _CPUAttention.operands(query, key_value, rectangle, heads)
+            q = scale * q
             hidden = None if causal else _CPUAttention.hidden(rectangle, heads, query)
             mixed, total = torch.empty_like(q), q.new_empty(*q.shape[:2], 1)
             for own, seen in _CPUAttention.pieces(rectangle, causal):
@@ -234,7 +238,7 @@ class _CPUAttention(torch.autograd.Function):
                     kept += [powers, bits] if rate else [powers]
                 mixed[:, own] = torch.bmm(weights, v[:, seen])
             share = total.mul_(1 - rate).reciprocal_()
-            _CPUAttention.put(out, rectangle, mixed.mul_(share), heads=heads)
+            _CPUAttention.put(out, rectangle, mixed.mul_(share), heads)
             if wants_gradient:
                 kept.append(share)
         if wants_gradient:
@@ -251,12 +255,10 @@ class _CPUAttention(torch.autograd.Function):
         grad_query, grad_key_value = torch.empty_like(query), torch.empty_like(key_value)
         means = (grad * out).unflatten(1, (heads, -1)).sum(-1)
         for rectangle in layout:
-            q = _CPUAttention.by_head(_to_cells(query, rectangle), rectangle, heads, scale)
-            key, value = _to_cells(key_value, rectangle).chunk(2, dim=1)
-            k = _CPUAttention.by_head(key, rectangle, heads, scale)
-            v = _CPUAttention.by_head(value, rectangle, heads)
+            q, k, v = _CPUAttention.operands(query, key_value, rectangle, heads)
+            q = scale * q
             g, mean = (_CPUAttention.gradients(x, rectangle, heads) for x in (grad, means))
-            grad_q, grad_k, grad_v = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
+            grad_q, grad_kv = torch.empty_like(q), q.new_zeros(2, *k.shape)
             pieces = [
                 (*piece, next(kept), next(kept) if rate else None) for piece in _CPUAttention.pieces(rectangle, causal)
             ]
@@ -272,10 +274,10 @@ class _CPUAttention(torch.autograd.Function):
                     dropped.mul_(powers)
                 inner.sub_(mean[:, own]).mul_(powers)
                 grad_q[:, own] = torch.bmm(inner, k[:, seen])
-                grad_k[:, seen].baddbmm_(inner.mT, q[:, own])
-                grad_v[:, seen].baddbmm_(dropped.mT, g[:, own])
-            _CPUAttention.put(grad_query, rectangle, grad_q, heads=heads)
-            _CPUAttention.put(grad_key_value, rectangle, grad_k, grad_v, heads=heads)
+                grad_kv[0, :, seen].baddbmm_(inner.mT, q[:, own])
+                grad_kv[1, :, seen].baddbmm_(dropped.mT, g[:, own])
+            _CPUAttention.put(grad_query, rectangle, grad_q.mul_(scale), heads)
+            _CPUAttention.put(grad_key_value, rectangle, grad_kv, heads)
         return grad_query, grad_key_value, None, None, None, None
 
 
