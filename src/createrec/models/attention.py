@@ -263,8 +263,7 @@ class _CPUAttention(torch.autograd.Function):
                 (*piece, next(kept), next(kept) if rate else None) for piece in _CPUAttention.pieces(rectangle, causal)
             ]
             share = next(kept)
-            g.mul_(share)
-            mean.mul_(share).mul_(1 - rate)
+            g, mean = g * share, mean * share * (1 - rate)
             for own, seen, powers, bits in pieces:
                 inner = torch.bmm(g[:, own], v[:, seen].mT)
                 dropped = powers

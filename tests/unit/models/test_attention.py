@@ -67,6 +67,21 @@ def test_values_and_gradients_equal_plain_attention(lengths, causal, small, monk
         torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("heads", [1, 3])
+def test_any_number_of_heads_leaves_what_it_is_given_as_it_was(heads, monkeypatch):
+    monkeypatch.setattr(module, "CPU_QUERIES", 3)
+    layer, packed, query, key_value = problem([4, 4, 7])
+    layer.heads = heads
+    layout = rectangles(packed, masks=False)
+    probe = torch.randn(query.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    before = [tensor.detach().clone() for tensor in (query, key_value, probe)]
+    mixed = layer.mix(query, key_value, layout, True)
+    torch.autograd.grad(mixed, (query, key_value), probe)
+    for tensor, old in zip((query, key_value, probe), before, strict=True):
+        assert torch.equal(tensor, old)
+    assert torch.autograd.gradcheck(lambda *inputs: layer.mix(*inputs, layout, True), (query, key_value))
+
+
 @pytest.mark.parametrize("causal", [False, True], ids=["two-way", "causal"])
 def test_scores_that_would_overflow_as_powers_are_shifted_first(causal):
     """Queries so long that 2^score has no float: values and gradients stay those of a plain softmax."""
