@@ -26,6 +26,7 @@ from createrec.errors import CreaterecError
 from createrec.files import atomic_path, read_json, write_json
 
 COMPARED = ("beauty", "ml-1m")
+QUANTITIES = ("sasrec", "lightgcn", "ultragcn", "ranking")
 LARGE = "yambda-batch"
 QUICK_SECONDS = 30.0
 # A peer may take this long to read its data and start, beside its budget.
@@ -125,18 +126,26 @@ class Bench:
             self.measurements.append({"tuned": False, **one, "recorded": True})
 
 
-def full(seconds: float, threads: int, chosen: Sequence[Peer], shapes: Sequence[str], output: Path) -> None:
-    """The whole comparison."""
+def full(
+    seconds: float,
+    threads: int,
+    chosen: Sequence[Peer],
+    shapes: Sequence[str],
+    quantities: Sequence[str],
+    output: Path,
+) -> None:
+    """The whole comparison, or a part of its rows; the losses alone are measured where SASRec is."""
     bench = Bench(seconds, threads)
     for shape in shapes:
-        for quantity in ("sasrec", "lightgcn", "ultragcn", "ranking"):
+        for quantity in quantities:
             bench.add(OURS, quantity, shape, our_command(quantity, shape))
             bench.peers(chosen, quantity, shape)
-    for shape in shapes:
-        bench.add(OURS, "loss", shape, our_command("loss", shape))
-        bench.add("torch", "loss", shape, our_command("torch-loss", shape))
-    for quantity in ("full", "scalable"):
-        bench.add(OURS, quantity, LARGE, our_command(quantity, LARGE))
+    if "sasrec" in quantities:
+        for shape in shapes:
+            bench.add(OURS, "loss", shape, our_command("loss", shape))
+            bench.add("torch", "loss", shape, our_command("torch-loss", shape))
+        for quantity in ("full", "scalable"):
+            bench.add(OURS, quantity, LARGE, our_command(quantity, LARGE))
     bench.recorded()
     load = os.getloadavg()[2]
     about = next((one["machine"] for one in bench.measurements if "machine" in one), None)
@@ -180,6 +189,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peers", nargs="*", default=[peer.key for peer in PEERS], choices=[p.key for p in PEERS])
     parser.add_argument("--shapes", nargs="+", default=COMPARED, choices=COMPARED)
+    parser.add_argument("--quantities", nargs="+", default=QUANTITIES, choices=QUANTITIES)
     parser.add_argument("--output", type=Path, default=HERE / "results" / "bench.json")
     options = parser.parse_args()
     try:
@@ -187,7 +197,7 @@ def main() -> None:
             quick(options.threads)
         else:
             chosen = [peer for peer in PEERS if peer.key in options.peers]
-            full(options.seconds, options.threads, chosen, options.shapes, options.output)
+            full(options.seconds, options.threads, chosen, options.shapes, options.quantities, options.output)
     except CreaterecError as error:
         sys.exit(f"error: {error}")
 

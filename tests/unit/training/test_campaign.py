@@ -1,7 +1,13 @@
 """A campaign: which runs are missing, in which order they are made, and what it leaves behind."""
 
+import contextlib
 import json
+import signal
+import subprocess
+import sys
 import tarfile
+import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -122,3 +128,38 @@ def test_a_list_trains_nothing(project, capsys):
 def test_an_unknown_group_names_the_known_ones(project, capsys):
     assert campaign("--groups", "table9") != 0
     assert "unknown table9; known: table2" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+def test_a_campaign_that_is_told_to_end_ends_its_workers(project):
+    """What they were training goes on from its checkpoint the next time; nothing is left training behind."""
+    config = yaml.safe_load((project / "config.yaml").read_text())
+    config["models"]["sasrec"]["training"] = TINY | {"epochs": 1_000_000}
+    (project / "config.yaml").write_text(json.dumps(config))
+    command = [sys.executable, "-m", "createrec.cli", "campaign", "--datasets", "mine", "--device", "cpu"]
+    started = subprocess.Popen([*command, "--models", "sasrec"], cwd=project)
+    folder = project / "results/runs/mine/sasrec/table2/seed0"
+    for _ in range(600):
+        if folder.exists() and children(started.pid):
+            break
+        time.sleep(0.1)
+    workers = children(started.pid)
+    assert workers
+    started.terminate()
+    assert started.wait(30) == 128 + signal.SIGTERM
+    for _ in range(100):
+        if not any(Path(f"/proc/{worker}").exists() for worker in workers):
+            break
+        time.sleep(0.1)
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()]
+
+
+def children(process: int) -> list[int]:
+    """Processes whose parent this one is."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            if parent == process:
+                found.append(int(status.parent.name))
+    return found
