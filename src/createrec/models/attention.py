@@ -20,8 +20,8 @@ from createrec.losses.cross_entropy import LOG2_E, SAFE_POWER
 GROUP_LIMITS = (4, 5, 7, 9, 12, 16, 22, 30, 42, 58, 80, 112, 156, 218, 304)
 # On a CPU a rectangle holds so many cells and is worked on so many queries at a time: what comes in between, one head's
 # weights, then stays in the cache. A causal query block also leaves out the keys behind its end.
-CPU_CELLS = 1024
-CPU_QUERIES = 64
+CPU_CELLS = 2048
+CPU_QUERIES = 32
 
 
 @dataclass(frozen=True)
@@ -294,17 +294,25 @@ class Attention(nn.Module):
         self.output = nn.Linear(dimension, dimension)
 
     def forward(
-        self, queries: Tensor, keys: Tensor, layout: list[Rectangle], causal: bool, newest: bool = False
+        self,
+        queries: Tensor,
+        keys: Tensor,
+        layout: list[Rectangle],
+        causal: bool,
+        newest: bool = False,
+        key_value: Tensor | None = None,
     ) -> Tensor:
         """Keys (which give the values too) are [tokens, d], queries and what comes out likewise.
 
         Args:
             newest: queries are those of the rows' newest tokens alone, [rows, d], which see their whole row, and so is
                 what comes out, without dropout. No row may be empty, and the layout needs masks.
+            key_value: what `self.key_value` makes of the keys, where that is at hand.
         """
         if newest:
             return self.output(self._mix_newest(queries, keys, layout))
-        return self.output(self.mix(self.query(queries), self.key_value(keys), layout, causal))
+        key_value = self.key_value(keys) if key_value is None else key_value
+        return self.output(self.mix(self.query(queries), key_value, layout, causal))
 
     def mix(self, query: Tensor, key_value: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
         """The mixed values [tokens, d] of all heads."""

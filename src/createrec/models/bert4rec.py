@@ -47,7 +47,7 @@ class BERT4RecEncoder(BlockEncoder):
         masked = packed.items == self.item_count
         vectors = nn.functional.embedding(packed.items.masked_fill(masked, 0), item_table)
         vectors = torch.where(masked[:, None], self.mask_vector, vectors)
-        return self.dropout(self.norm(vectors + self.positions[packed.from_end]))
+        return self.dropout(self.norm(vectors + self.positions.index_select(0, packed.from_end)))
 
     def local_loss(
         self, sequences: Sequences, batch: SequenceBatch, item_table: Tensor, want_states: bool

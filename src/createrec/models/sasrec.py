@@ -12,14 +12,17 @@ lineage: the attention's queries are normalised, its keys and values are not, an
 normalised input; `pre_norm` is the standard block.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from createrec.config import SASRecEncoderConfig
 from createrec.data.batch import SequenceBatch
 from createrec.data.sequences import Packed, Sequences, pack
 from createrec.losses.cross_entropy import sequence_loss
-from createrec.models.attention import Attention, Dropout, Rectangle
+from createrec.models.attention import Attention, Dropout, Rectangle, rectangles
 from createrec.models.transformer import LAYER_NORM_EPSILON, BlockEncoder, FeedForward, LocalLoss, training_rows
 from createrec.randomness import Randomness
 
@@ -36,17 +39,29 @@ class SASRecBlock(nn.Module):
         inner = config.feedforward_factor * dimension
         self.feedforward = FeedForward(dimension, inner, nn.ReLU(inplace=True), config.dropout)
 
-    def forward(self, x: Tensor, layout: list[Rectangle], *, causal: bool, newest: Tensor | None = None) -> Tensor:
-        """Tokens [tokens, d] in, tokens out; or with `newest` [rows] only these tokens, each row's last, [rows, d]."""
+    def forward(
+        self,
+        x: Tensor,
+        layout: list[Rectangle],
+        *,
+        causal: bool,
+        newest: Tensor | None = None,
+        key_value: Tensor | None = None,
+    ) -> Tensor:
+        """Tokens [tokens, d] in, tokens out; or with `newest` [rows] only these tokens, each row's last, [rows, d].
+
+        `key_value` is what the attention makes of its keys, where that is at hand.
+        """
         alone = newest is not None
         own = x[newest] if alone else x
         queries = self.attention_norm(own)
         if self.order == "query_norm":
-            own = self.feedforward_norm(queries + self.attention(queries, x, layout, causal, alone))
-            return own + self.feedforward(own)
+            mixed = self.attention(queries, x, layout, causal, alone, key_value)
+            own = self.feedforward_norm(mixed.add_(queries))
+            return self.feedforward(own).add_(own)
         keys = self.attention_norm(x) if alone else queries
-        own = own + self.attention(queries, keys, layout, causal, alone)
-        return own + self.feedforward(self.feedforward_norm(own))
+        own = self.attention(queries, keys, layout, causal, alone, key_value).add_(own)
+        return self.feedforward(self.feedforward_norm(own)).add_(own)
 
 
 class SASRecEncoder(BlockEncoder):
@@ -62,7 +77,7 @@ class SASRecEncoder(BlockEncoder):
         self.initialise()
 
     def embed(self, packed: Packed, item_table: Tensor) -> Tensor:
-        items, positions = nn.functional.embedding(packed.items, item_table), self.positions[packed.from_end]
+        items, positions = F.embedding(packed.items, item_table), self.positions.index_select(0, packed.from_end)
         return self.dropout(torch.add(positions, items, alpha=self.scale))
 
     def finish(self, x: Tensor) -> Tensor:
@@ -82,3 +97,25 @@ class SASRecEncoder(BlockEncoder):
 
     def query_tokens(self, histories: Sequences, rows: Tensor) -> Packed:
         return pack(histories, rows, self.max_length)
+
+    def query_reader(self, item_table: Tensor, tokens: int) -> Callable[[Packed], Tensor]:
+        """Looks the first block's keys and values up where it does not normalise them.
+
+        They are linear in sqrt(d) E[item] + P[position] then: the sum of two rows of a table.
+        """
+        first, *others = self.blocks
+        plain = self.training or not others or first.order != "query_norm"
+        if plain or tokens < self.item_count + self.max_length:
+            return super().query_reader(item_table, tokens)
+        layer = first.attention.key_value
+        by_item, by_position = F.linear(self.scale * item_table, layer.weight), layer(self.positions)
+        table = torch.cat([by_item, by_position])
+
+        def read(packed: Packed) -> Tensor:
+            layout = rectangles(packed, masks=True)
+            places = torch.stack([packed.items, packed.from_end + self.item_count], dim=1)
+            key_value = F.embedding_bag(places, table, mode="sum")
+            x = first(self.embed(packed, item_table), layout, causal=True, key_value=key_value)
+            return self._through(self.blocks[1:], x, layout, packed.last)
+
+        return read

@@ -1,5 +1,6 @@
 """What the two Transformers share: blocks over packed tokens [tokens, d], and the encoder's frame."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ from createrec.randomness import Randomness
 INITIAL_STD = 0.02
 LAYER_NORM_EPSILON = 1e-8
 # Tokens of histories encoded at once in ranking: on a CPU what lies between the layers should stay in the cache.
-CPU_QUERY_TOKENS = 8192
+CPU_QUERY_TOKENS = 4096
 CUDA_QUERY_TOKENS = 262_144
 
 
@@ -51,8 +52,9 @@ class PostNormBlock(nn.Module):
     def forward(self, x: Tensor, layout: list[Rectangle], *, causal: bool, newest: Tensor | None = None) -> Tensor:
         """Tokens [tokens, d] in, tokens out; or with `newest` [rows] only these tokens, each row's last, [rows, d]."""
         own = x if newest is None else x[newest]
-        own = self.attention_norm(own + self.dropout(self.attention(own, x, layout, causal, newest is not None)))
-        return self.feedforward_norm(own + self.feedforward(own))
+        mixed = self.dropout(self.attention(own, x, layout, causal, newest is not None))
+        own = self.attention_norm(mixed.add_(own))
+        return self.feedforward_norm(self.feedforward(own).add_(own))
 
 
 @dataclass(frozen=True)
@@ -137,9 +139,14 @@ class SequenceEncoder(nn.Module):
     def user_states(self, histories: Sequences, item_table: Tensor) -> Tensor:
         """h_u [rows, d] at the newest end of each history; zero for an empty one."""
         states = item_table.new_zeros(len(histories), item_table.shape[1])
+        read = self.query_reader(item_table, int(histories.lengths.clamp_max(self.max_length).sum()))
         for block in query_blocks(histories, self.max_length, empty=False):
-            states[block] = self.newest_states(self.query_tokens(histories, block), item_table)
+            states[block] = read(self.query_tokens(histories, block))
         return states
+
+    def query_reader(self, item_table: Tensor, tokens: int) -> Callable[[Packed], Tensor]:
+        """`newest_states` for so many query tokens in all: whatever is worth making once for them is made here."""
+        return lambda packed: self.newest_states(packed, item_table)
 
 
 class BlockEncoder(SequenceEncoder):
@@ -165,10 +172,13 @@ class BlockEncoder(SequenceEncoder):
     def _states(self, packed: Packed, item_table: Tensor, newest: Tensor | None) -> Tensor:
         """The states of all tokens, or those of the given ones, each row's last."""
         layout = rectangles(packed, masks=newest is not None or not self.causal)
-        x = self.embed(packed, item_table)
-        for block in self.blocks[:-1]:
+        return self._through(self.blocks, self.embed(packed, item_table), layout, newest)
+
+    def _through(self, blocks: nn.ModuleList, x: Tensor, layout: list[Rectangle], newest: Tensor | None) -> Tensor:
+        """Tokens, or the given ones, as they come out of the last of some blocks."""
+        for block in blocks[:-1]:
             x = block(x, layout, causal=self.causal)
-        return self.finish(self.blocks[-1](x, layout, causal=self.causal, newest=newest))
+        return self.finish(blocks[-1](x, layout, causal=self.causal, newest=newest))
 
 
 def training_rows(sequences: Sequences, batch: SequenceBatch, max_length: int, drop_newest: int) -> Packed:

@@ -31,6 +31,8 @@ def score_tables():
         edge = np.zeros(shape, dtype=np.float32)
         edge[:, -5:] = 1.0  # the best stand in the remainder of the groups
         yield f"{name} edge", edge
+        yield f"{name} both signs", random.standard_normal(shape).astype(np.float32)
+        yield f"{name} two zeros", random.choice(np.array([0.0, -0.0, -1.0, 1e-40], dtype=np.float32), shape)
 
 
 TABLES = dict(score_tables())

@@ -196,6 +196,23 @@ def test_query_states_equal_the_reference(kind, overrides):
     torch.testing.assert_close(found, padded[:, -1], rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize(("blocks", "looked_up"), [(1, False), (2, True), (3, True)])
+def test_sasrec_looks_the_first_keys_up_where_queries_are_many(blocks, looked_up):
+    rows = random_rows(40, ITEMS, seed=13, longest=MAX_LENGTH + 4)
+    model = made_model("sasrec", {}, rows, blocks=blocks)
+    sequences, encoder = model.data.sequences, model.sequence
+    made = []
+    encoder.blocks[0].attention.key_value.register_forward_hook(lambda layer, given, found: made.append(len(found)))
+    found = model.user_states(QueryBatch(torch.arange(len(rows)), sequences))
+    assert made == ([MAX_LENGTH] if looked_up else [])  # the table's positions, and no token
+    for user, row in enumerate(rows):
+        if row:
+            alone = encoder.newest_states(encoder.query_tokens(sequences, torch.tensor([user])), model.item_table)
+            torch.testing.assert_close(found[user], alone[0], rtol=0, atol=1e-12)
+        else:
+            assert not found[user].any()
+
+
 @pytest.mark.parametrize(("kind", "overrides"), VARIANTS[:2])
 def test_no_later_item_changes_a_state(kind, overrides):
     rows = random_rows(6, ITEMS, seed=5, shortest=MAX_LENGTH, longest=MAX_LENGTH)
