@@ -94,11 +94,12 @@ def pack(
         token = torch.arange(capacity, device=rows.device)
         row = torch.searchsorted(stops, token, right=True).clamp_max(len(rows) - 1)
         live, longest = token < stops[-1], max_length
-    from_end = stops[row] - 1 - token
+    from_end = stops.index_select(0, row) - 1 - token
     if live is not None:
         from_end = from_end.clamp_min(0)  # dead tokens repeat the last row's newest, which has a successor to read
-    source = (ends[row] - 1 - from_end).clamp_min(0)  # below 0 only for dead tokens behind an empty row
-    return Packed(rows, lengths, starts, row, from_end, source, sequences.values[source], live, longest)
+    source = (ends.index_select(0, row) - 1 - from_end).clamp_min(0)  # below 0 only for dead tokens behind an empty row
+    items = sequences.values.index_select(0, source)
+    return Packed(rows, lengths, starts, row, from_end, source, items, live, longest)
 
 
 def append(packed: Packed, item: int) -> Packed:

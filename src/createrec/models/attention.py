@@ -59,7 +59,7 @@ def _rectangle(packed: Packed, rows: slice, tokens: slice, longest: int, masks: 
     index = (starts[:, None] + column).clamp_max(len(packed.items) - 1)
     token = torch.arange(tokens.start, tokens.stop, device=starts.device)
     row = packed.row[tokens]
-    cell = (row - rows.start) * longest + token - packed.starts[row]
+    cell = (row - rows.start) * longest + token - packed.starts.index_select(0, row)
     if packed.live is not None:
         cell = cell.clamp_max(shape[0] * longest - 1)
     real = (column < lengths[:, None].clamp_min(1))[:, None, None, :] if masks else None
@@ -210,8 +210,8 @@ class _CPUAttention(torch.autograd.Function):
     ) -> Tensor:
         wants_gradient = any(ctx.needs_input_grad[:2])
         scale = (query.shape[1] // heads) ** -0.5 * LOG2_E
-        # |<q, k>| <= |q| |k|, and keys with their values beside them are no shorter.
-        largest = query.norm(dim=1).amax() * key_value.norm(dim=1).amax() if len(query) else 0.0
+        # |<q, k>| <= |q| |k|, and all heads together are no shorter than one.
+        largest = query.norm(dim=1).amax() * key_value[:, : query.shape[1]].norm(dim=1).amax() if len(query) else 0.0
         safe = scale * float(largest) < SAFE_POWER
         future = query.new_full((CPU_QUERIES, CPU_QUERIES), -torch.inf).triu_(1)
         out, kept = torch.empty_like(query), []
@@ -219,7 +219,7 @@ class _CPUAttention(torch.autograd.Function):
             q, k, v = _CPUAttention.operands(query, key_value, rectangle, heads)
             q = scale * q
             hidden = None if causal else _CPUAttention.hidden(rectangle, heads, query)
-            mixed, total = torch.empty_like(q), q.new_empty(*q.shape[:2], 1)
+            mixed, totals = [], []
             for own, seen in _CPUAttention.pieces(rectangle, causal):
                 powers = torch.bmm(q[:, own], k[:, seen].mT)
                 if causal:
@@ -229,16 +229,16 @@ class _CPUAttention(torch.autograd.Function):
                     powers.add_(hidden[:, own])
                 if not safe:
                     powers.sub_(powers.amax(-1, keepdim=True))
-                total[:, own] = powers.exp2_().sum(-1, keepdim=True)
+                totals.append(powers.exp2_().sum(-1, keepdim=True))
                 weights = powers
                 if rate:
                     bits = _random_bits(powers.shape)
                     weights = _keep_(bits, rate, torch.empty_like(powers)).mul_(powers)
                 if wants_gradient:
                     kept += [powers, bits] if rate else [powers]
-                mixed[:, own] = torch.bmm(weights, v[:, seen])
-            share = total.mul_(1 - rate).reciprocal_()
-            _CPUAttention.put(out, rectangle, mixed.mul_(share), heads)
+                mixed.append(torch.bmm(weights, v[:, seen]))
+            share = torch.cat(totals, dim=1).mul_(1 - rate).reciprocal_()
+            _CPUAttention.put(out, rectangle, torch.cat(mixed, dim=1).mul_(share), heads)
             if wants_gradient:
                 kept.append(share)
         if wants_gradient:
@@ -258,7 +258,7 @@ class _CPUAttention(torch.autograd.Function):
             q, k, v = _CPUAttention.operands(query, key_value, rectangle, heads)
             q = scale * q
             g, mean = (_CPUAttention.gradients(x, rectangle, heads) for x in (grad, means))
-            grad_q, grad_kv = torch.empty_like(q), q.new_zeros(2, *k.shape)
+            grad_q, grad_kv = [], q.new_zeros(2, *k.shape)
             pieces = [
                 (*piece, next(kept), next(kept) if rate else None) for piece in _CPUAttention.pieces(rectangle, causal)
             ]
@@ -272,10 +272,10 @@ class _CPUAttention(torch.autograd.Function):
                     inner.mul_(dropped)
                     dropped.mul_(powers)
                 inner.sub_(mean[:, own]).mul_(powers)
-                grad_q[:, own] = torch.bmm(inner, k[:, seen])
+                grad_q.append(torch.bmm(inner, k[:, seen]))
                 grad_kv[0, :, seen].baddbmm_(inner.mT, q[:, own])
                 grad_kv[1, :, seen].baddbmm_(dropped.mT, g[:, own])
-            _CPUAttention.put(grad_query, rectangle, grad_q.mul_(scale), heads)
+            _CPUAttention.put(grad_query, rectangle, torch.cat(grad_q, dim=1).mul_(scale), heads)
             _CPUAttention.put(grad_key_value, rectangle, grad_kv, heads)
         return grad_query, grad_key_value, None, None, None, None
 

@@ -101,21 +101,22 @@ class SASRecEncoder(BlockEncoder):
     def query_reader(self, item_table: Tensor, tokens: int) -> Callable[[Packed], Tensor]:
         """Looks the first block's keys and values up where it does not normalise them.
 
-        They are linear in sqrt(d) E[item] + P[position] then: the sum of two rows of a table.
+        They are linear in its input sqrt(d) E[item] + P[position] then: like it, the sum of two rows of a table.
         """
         first, *others = self.blocks
         plain = self.training or not others or first.order != "query_norm"
         if plain or tokens < self.item_count + self.max_length:
             return super().query_reader(item_table, tokens)
         layer = first.attention.key_value
-        by_item, by_position = F.linear(self.scale * item_table, layer.weight), layer(self.positions)
-        table = torch.cat([by_item, by_position])
+        inputs = torch.cat([self.scale * item_table, self.positions])
+        keys_values = F.linear(inputs, layer.weight)
+        keys_values[self.item_count :] += layer.bias
 
         def read(packed: Packed) -> Tensor:
-            layout = rectangles(packed, masks=True)
             places = torch.stack([packed.items, packed.from_end + self.item_count], dim=1)
-            key_value = F.embedding_bag(places, table, mode="sum")
-            x = first(self.embed(packed, item_table), layout, causal=True, key_value=key_value)
+            x, key_value = (F.embedding_bag(places, table, mode="sum") for table in (inputs, keys_values))
+            layout = rectangles(packed, masks=True)
+            x = first(x, layout, causal=True, key_value=key_value)
             return self._through(self.blocks[1:], x, layout, packed.last)
 
         return read
