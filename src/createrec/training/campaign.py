@@ -7,8 +7,6 @@ ranks, never models; what was interrupted goes on from its checkpoint in the nex
 import multiprocessing
 import queue
 import shutil
-import signal
-import sys
 import tarfile
 import time
 from collections.abc import Sequence
@@ -134,8 +132,6 @@ def campaign(
     for run in runs:
         jobs.put(Job(run, results, published, device, capture))
     processes = [context.Process(target=_work, args=(jobs, reports), daemon=True) for _ in range(workers)]
-    # Asked to end, it ends its workers too: only an exit in order does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for process in processes:
         process.start()
     lines: list[str] = []

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -178,6 +179,8 @@ def run_campaign(options: argparse.Namespace) -> None:
     if options.list:
         print("\n".join(run.folder for run in runs))
         return
+    # Asked to end, the command ends its workers too: only an exit in order does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     lines = campaign(
         config,
         runs,
