@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--negatives", type=int, default=50, help="a edge, or a batch that shares them")
+    parser.add_argument("--negatives", type=int, default=271, help="an edge, or a batch that shares them")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "negatives.json")
     options = parser.parse_args()
     keep_big_blocks()
