@@ -1,6 +1,6 @@
 """Speed and memory, ours beside peers, on the same data and machine in one run.
 
-    python benchmarks/run.py            the table, as Markdown and as JSON (an hour: the peers are slow)
+    python benchmarks/run.py            the table, as Markdown and as JSON (13 minutes and more: the peers are slow)
     python benchmarks/run.py --quick    SASRec on the Beauty shape against the machine's own rate, two minutes
 
 Every measurement is a process of its own with one thread (`--threads`), stopped after `--seconds` core-seconds;
@@ -185,7 +185,7 @@ def quick(threads: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="our SASRec against the machine's own rate alone")
-    parser.add_argument("--seconds", type=float, default=30.0, help="core-seconds of each measurement of the table")
+    parser.add_argument("--seconds", type=float, default=15.0, help="core-seconds of each measurement of the table")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--peers", nargs="*", default=[peer.key for peer in PEERS], choices=[p.key for p in PEERS])
     parser.add_argument("--shapes", nargs="+", default=COMPARED, choices=COMPARED)
