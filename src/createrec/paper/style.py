@@ -1,5 +1,6 @@
 """The house style of all figures: sizes for a printed column, colours that the colour-blind and a grey printer keep."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P")
 DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)), (0, (1, 1)))
 GREY = "#595959"
+PANEL_CHARACTERS = 56  # of 7 pt, that fit over a panel of one column
 _SETTINGS = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
     "font.size": 8,
@@ -56,7 +58,8 @@ def house_style() -> Iterator[None]:
 
 def title(axes: Axes, name: str, lines: Sequence[str]) -> None:
     """The data set's name, and under it in grey what a reader must know: data label, seeds, what is missing."""
-    lines = [line for line in lines if line]
+    # A line wider than the panel would make the layout squeeze the panel.
+    lines = [part for line in lines for part in textwrap.wrap(line, PANEL_CHARACTERS)]
     axes.set_title(name, pad=4 + 9.5 * len(lines))
     axes.annotate(
         "\n".join(lines), (0, 1), (0, 3), xycoords="axes fraction", textcoords="offset points", color=GREY, fontsize=7

@@ -6,12 +6,13 @@ import json
 import matplotlib
 import pytest
 from made_up import settings
+from matplotlib.figure import Figure
 from PIL import Image
 
 from createrec.config import validate
 from createrec.errors import ConfigError
 from createrec.paper.figures import figure2, read_curves, sweep_figure, write_figure
-from createrec.paper.style import house_style
+from createrec.paper.style import COLUMN_WIDTH, house_style, title
 from createrec.paper.sweeps import SWEEPS
 
 NUMBERS = (2, 3, 4, 5)
@@ -152,3 +153,15 @@ def test_figures_are_sized_for_print(world):
 def test_a_figure_that_is_not_made_from_records(world):
     with pytest.raises(ConfigError, match="figure 1: Figures 2 to 5"):
         write_figure(world.results(), 1, world.out / "figure1")
+
+
+def test_a_long_note_does_not_squeeze_its_panel():
+    widths = []
+    for note in ("1 seed", "mean over 3 seeds; not run: " + ", ".join(str(10 * value) for value in range(30))):
+        with house_style():
+            figure = Figure(figsize=(COLUMN_WIDTH, 2))
+            axes = figure.subplots()
+            title(axes, "Amazon Beauty", [note])
+            figure.draw_without_rendering()
+        widths.append(axes.get_position().width)
+    assert widths[1] > 0.9 * widths[0]
