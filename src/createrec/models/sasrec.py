@@ -98,15 +98,15 @@ class SASRecEncoder(BlockEncoder):
     def query_tokens(self, histories: Sequences, rows: Tensor) -> Packed:
         return pack(histories, rows, self.max_length)
 
-    def query_reader(self, item_table: Tensor, tokens: int) -> Callable[[Packed], Tensor]:
+    def query_reader(self, histories: Sequences, item_table: Tensor) -> Callable[[Packed], Tensor]:
         """Looks the first block's keys and values up where it does not normalise them.
 
         They are linear in its input sqrt(d) E[item] + P[position] then: like it, the sum of two rows of a table.
         """
         first, *others = self.blocks
         plain = self.training or not others or first.order != "query_norm"
-        if plain or tokens < self.item_count + self.max_length:
-            return super().query_reader(item_table, tokens)
+        if plain or histories.lengths.clamp_max(self.max_length).sum() < self.item_count + self.max_length:
+            return super().query_reader(histories, item_table)
         layer = first.attention.key_value
         inputs = torch.cat([self.scale * item_table, self.positions])
         keys_values = F.linear(inputs, layer.weight)
@@ -117,6 +117,6 @@ class SASRecEncoder(BlockEncoder):
             x, key_value = (F.embedding_bag(places, table, mode="sum") for table in (inputs, keys_values))
             layout = rectangles(packed, masks=True)
             x = first(x, layout, causal=True, key_value=key_value)
-            return self._through(self.blocks[1:], x, layout, packed.last)
+            return self._through(others, x, layout, packed.last)
 
         return read

@@ -1,6 +1,6 @@
 """What the two Transformers share: blocks over packed tokens [tokens, d], and the encoder's frame."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
@@ -139,13 +139,13 @@ class SequenceEncoder(nn.Module):
     def user_states(self, histories: Sequences, item_table: Tensor) -> Tensor:
         """h_u [rows, d] at the newest end of each history; zero for an empty one."""
         states = item_table.new_zeros(len(histories), item_table.shape[1])
-        read = self.query_reader(item_table, int(histories.lengths.clamp_max(self.max_length).sum()))
+        read = self.query_reader(histories, item_table)
         for block in query_blocks(histories, self.max_length, empty=False):
             states[block] = read(self.query_tokens(histories, block))
         return states
 
-    def query_reader(self, item_table: Tensor, tokens: int) -> Callable[[Packed], Tensor]:
-        """`newest_states` for so many query tokens in all: whatever is worth making once for them is made here."""
+    def query_reader(self, histories: Sequences, item_table: Tensor) -> Callable[[Packed], Tensor]:
+        """`newest_states` over parts of these histories: whatever is worth making once for all of them is made here."""
         return lambda packed: self.newest_states(packed, item_table)
 
 
@@ -174,11 +174,14 @@ class BlockEncoder(SequenceEncoder):
         layout = rectangles(packed, masks=newest is not None or not self.causal)
         return self._through(self.blocks, self.embed(packed, item_table), layout, newest)
 
-    def _through(self, blocks: nn.ModuleList, x: Tensor, layout: list[Rectangle], newest: Tensor | None) -> Tensor:
+    def _through(
+        self, blocks: Iterable[nn.Module], x: Tensor, layout: list[Rectangle], newest: Tensor | None
+    ) -> Tensor:
         """Tokens, or the given ones, as they come out of the last of some blocks."""
-        for block in blocks[:-1]:
+        *earlier, last = blocks
+        for block in earlier:
             x = block(x, layout, causal=self.causal)
-        return self.finish(blocks[-1](x, layout, causal=self.causal, newest=newest))
+        return self.finish(last(x, layout, causal=self.causal, newest=newest))
 
 
 def training_rows(sequences: Sequences, batch: SequenceBatch, max_length: int, drop_newest: int) -> Packed:
