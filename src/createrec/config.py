@@ -430,6 +430,28 @@ class TemporalSetup(Strict):
     test_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.8
     validation_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.9
     minimum_interactions: Annotated[int, Field(ge=1)] = Field(3, description="users with fewer rows are dropped")
+    retrain: bool = Field(True, description="false: the tested model is the one that was stopped on validation")
+    new_users: bool = Field(False, description="users without training rows are asked about, too")
+    validation_users: Count | None = Field(None, description="validation users drawn from all of them; null = all")
+
+    @model_validator(mode="after")
+    def _all_new_users(self) -> "TemporalSetup":
+        if self.new_users and self.minimum_interactions != 1:
+            raise ValueError("new_users asks about every user: set minimum_interactions to 1")
+        return self
+
+
+class TimeToSplitSetup(TemporalSetup):
+    """The global temporal split of "Time to Split" (arXiv 2507.16289), whose published numbers ours are checked against
+    (docs/validation.md).
+    """
+
+    kind: Literal["time-to-split"] = "time-to-split"
+    test_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    minimum_interactions: Annotated[int, Field(ge=1)] = Field(1, description="users with fewer rows are dropped")
+    retrain: bool = Field(False, description="false: the tested model is the one that was stopped on validation")
+    new_users: bool = Field(True, description="users without training rows are asked about, too")
+    validation_users: Count | None = Field(1024, description="validation users drawn from all of them; null = all")
 
 
 class LeaveOneOutSetup(Strict):
@@ -441,6 +463,7 @@ class LeaveOneOutSetup(Strict):
 class SetupsConfig(Strict):
     temporal: TemporalSetup = TemporalSetup()
     leave_one_out: LeaveOneOutSetup = Field(LeaveOneOutSetup(), alias="leave-one-out")
+    time_to_split: TimeToSplitSetup = Field(TimeToSplitSetup(), alias="time-to-split")
 
 
 class EvaluationConfig(Strict):
@@ -448,9 +471,17 @@ class EvaluationConfig(Strict):
 
     cutoffs: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 100)
     target: Literal["last", "first", "random"] = "last"
+    target_draws: Count = Field(1, description="random targets: metrics are means over so many draws of them")
     history_strict: bool = Field(False, description="history ends before the target's time stamp")
     drop_cold_items: bool = Field(False, description="items unseen in training leave targets and histories")
     remove_seen: bool | None = Field(None, description="null = the dataset's own setting")
+    without_history: Literal["ask", "skip", "next"] = Field(
+        "ask",
+        description="a target that nothing precedes: ask (popularity answers), skip the user, or take the user's next",
+    )
+    coverage_of: Literal["catalogue", "training"] = Field(
+        "catalogue", description="what Coverage divides by: all items, or those of the training rows"
+    )
 
 
 # --- what is run --------------------------------------------------------------------------------------------------

@@ -15,9 +15,11 @@ from typing import Any, Literal
 from createrec.config import ENCODERS, NAME_PATTERN, ProjectConfig, merge, read_yaml, validate
 from createrec.errors import ConfigError
 
-Setup = Literal["temporal", "leave-one-out"]
+Setup = Literal["temporal", "leave-one-out", "time-to-split"]
 Fold = Literal["test", "validation", "unretrained"]
 
+# Switches of the evaluation that the first records do not name, and how they were measured.
+LATER_SWITCHES = {"target_draws": 1, "without_history": "ask", "coverage_of": "catalogue"}
 # Settings that are maps with a kind of their own.
 PARTS = ("sequence", "graph", "alignment")
 
@@ -63,7 +65,8 @@ class Run:
 
     def made(self, record: Mapping[str, Any]) -> bool:
         """Whether a record in this run's place was made with its settings and evaluation switches."""
-        return (record.get("settings"), record.get("evaluation")) == (self.settings, self.evaluation)
+        evaluation = {**LATER_SWITCHES, **record.get("evaluation", {})}
+        return (record.get("settings"), evaluation) == (self.settings, self.evaluation)
 
     @property
     def key(self) -> str:
@@ -163,7 +166,9 @@ def make_run(
     settings = resolve(config, dataset, model, overrides)
     evaluation = config.evaluation.model_dump(mode="json")
     if evaluation["remove_seen"] is None:
-        evaluation["remove_seen"] = config.datasets[dataset].remove_seen and setup == "temporal"
+        evaluation["remove_seen"] = config.datasets[dataset].remove_seen and setup != "leave-one-out"
+    if setup == "time-to-split":  # users whose rows all lie after the cut are asked about from their second row on
+        evaluation["without_history"] = "next"
     return Run(dataset, model, variant, seed, setup, fold, settings, evaluation)
 
 

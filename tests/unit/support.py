@@ -100,7 +100,8 @@ def model_of(data: TrainingData, kind: str, seed: int = 0, **overrides: Any) -> 
 def run_of(kind: str, *, fold: str = "validation", seed: int = 0, setup: str = "temporal", **overrides: Any) -> Run:
     """A run over `small_split`, with resolved settings."""
     settings = typed_settings(kind, **overrides).model_dump(mode="json")
-    evaluation = EvaluationConfig(remove_seen=True).model_dump(mode="json")
+    without_history = "next" if setup == "time-to-split" else "ask"
+    evaluation = EvaluationConfig(remove_seen=True, without_history=without_history).model_dump(mode="json")
     return Run("small", kind, "test", seed, setup, fold, settings, evaluation)
 
 

@@ -63,7 +63,7 @@ onstart:
 wildcard_constraints:
     dataset="|".join(PROJECT.datasets),
     model="|".join(PROJECT.models),
-    setup="temporal|leave-one-out",
+    setup="|".join(PROJECT.setups.model_dump(by_alias=True)),
     variant=r"[\w.-]+",
     seed=r"\d+",
 
@@ -175,10 +175,16 @@ def prepare_code(wildcards):
     return code_of("generate" if is_generated(wildcards.dataset) else "prepare")
 
 
+def stops_early(run):
+    """Whether a training looks at the validation fold (createrec.training.run.stops_early, before there is a split)."""
+    setup = PROJECT.setups.model_dump(by_alias=True)[run.setup]
+    return run.fold == "validation" or (run.fold == "test" and not setup.get("retrain", True))
+
+
 def train_code(wildcards):
     """Training for a test ranks nothing, so how that is done matters to the runs with a validation fold alone."""
     run = run_of(wildcards)
-    ends = {"evaluation/metrics.py", "evaluation/ranking.py"} if run.fold != "validation" else ()
+    ends = () if stops_early(run) else {"evaluation/metrics.py", "evaluation/ranking.py"}
     return source_inputs(sources(RULE_SOURCES["train"], ends) | model_sources(run.settings))
 
 
@@ -240,7 +246,7 @@ def run_of(wildcards):
 def train_settings(wildcards):
     """The run, without the evaluation's switches where no validation fold is ranked: they retrain nothing."""
     run = run_of(wildcards)
-    return as_json(run.slice() | ({"evaluation": {}} if run.fold != "validation" else {}))
+    return as_json(run.slice() | ({} if stops_early(run) else {"evaluation": {}}))
 
 
 def evaluate_settings(wildcards):

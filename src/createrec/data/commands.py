@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from createrec.config import DatasetConfig, LeaveOneOutSetup, ProjectConfig, TemporalSetup, validate
+from createrec.config import DatasetConfig, LeaveOneOutSetup, ProjectConfig, TemporalSetup, TimeToSplitSetup, validate
 from createrec.data import registry
 from createrec.data.download import fetch
 from createrec.data.interactions import Interactions
@@ -19,7 +19,7 @@ from createrec.options import RESULTS, add_config, config_of, json_option
 
 RAW = Path("data/raw")
 DEMO = "demo"
-SETUPS = {"temporal": TemporalSetup, "leave-one-out": LeaveOneOutSetup}
+SETUPS = {"temporal": TemporalSetup, "leave-one-out": LeaveOneOutSetup, "time-to-split": TimeToSplitSetup}
 
 
 def register(commands: argparse._SubParsersAction) -> None:

@@ -6,6 +6,7 @@ lengths a user. One split serves every evaluation switch: the switches choose qu
 """
 
 import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +22,12 @@ from createrec.data.interactions import Interactions
 from createrec.errors import DataError
 from createrec.files import atomic_path, in_order
 
-# The random target of `target: random` is drawn once per user, the same for every model.
+# The random targets of `target: random` are drawn per user, the same for every model.
 TARGET_SEED = 17
+# Of the validation users that are drawn where the setup does not want all.
+VALIDATION_SEED = 17
+# Settings of a setup that a split carries with it.
+SWITCHES = ("retrain", "new_users", "validation_users")
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,9 @@ class Split:
         train_length: int64 [users], leading rows to learn from when validating; 0 = not a training user.
         train_validation_length: int64 [users], the same for the final model.
         test_cut, validation_cut: last training timestamp of the two folds; None for leave-one-out.
+        retrain: whether the tested model learns from the validation rows, too.
+        new_users: whether users without training rows are asked about, too.
+        validation_users: how many of the validation users are asked about, drawn once; None = all.
     """
 
     items: np.ndarray
@@ -67,10 +75,18 @@ class Split:
     train_validation_length: np.ndarray
     test_cut: float | None
     validation_cut: float | None
+    retrain: bool = True
+    new_users: bool = False
+    validation_users: int | None = None
 
     @property
     def users(self) -> int:
         return len(self.offsets) - 1
+
+    @property
+    def switches(self) -> dict[str, Any]:
+        """What the setup decides beside the two lengths, as plain values."""
+        return {name: getattr(self, name) for name in SWITCHES}
 
     @cached_property
     def row_user(self) -> np.ndarray:
@@ -86,33 +102,44 @@ class Split:
         """Rows to learn from, and rows known in all, of each user in a fold: int64 [users] each."""
         if fold == "validation":
             return self.train_length, self.train_validation_length
-        return self.train_length if fold == "unretrained" else self.train_validation_length, np.diff(self.offsets)
+        retrained = self.retrain and fold != "unretrained"
+        return self.train_validation_length if retrained else self.train_length, np.diff(self.offsets)
 
     def training_rows(self, fold: str) -> np.ndarray:
         """Mask [n] of the rows that a fold may learn from."""
         return self.position < self.lengths(fold)[0][self.row_user]
 
-    def queries(self, fold: str, evaluation: EvaluationConfig) -> Queries:
-        """The fold's queries: one target for each training user with rows after the cut.
+    def queries(self, fold: str, evaluation: EvaluationConfig, draw: int = 0) -> Queries:
+        """The fold's queries: one target for each user with rows after the cut, if they were in training.
 
         The history is everything before the target, rows after the cut included (facts: docs/protocol.md).
+
+        Args:
+            draw: which of the draws of random targets, from 0.
         """
-        learnt, known = self.lengths("test" if fold == "unretrained" else fold)
+        before = self.train_length if fold == "validation" else self.train_validation_length
+        known = self.lengths(fold)[1]
         user, position = self.row_user, self.position
+        asked = before > 0
+        if self.new_users:
+            cut = self.validation_cut if fold == "validation" else self.test_cut
+            before = np.bincount(user[self.times <= cut], minlength=self.users)
+            asked = np.ones(self.users, dtype=bool)
         usable = np.ones(len(self.items), dtype=bool)
         if evaluation.drop_cold_items:
             warm = np.zeros(self.item_count, dtype=bool)
             warm[self.items[self.training_rows(fold)]] = True
             usable = warm[self.items]
-        candidates = np.flatnonzero(usable & (learnt[user] > 0) & (position >= learnt[user]) & (position < known[user]))
+        first_place = np.maximum(before, 1) if evaluation.without_history == "next" else before
+        candidates = np.flatnonzero(usable & asked[user] & (position >= first_place[user]) & (position < known[user]))
         query_user, first, count = np.unique(user[candidates], return_index=True, return_counts=True)
         if evaluation.target == "first":
             chosen = first
         elif evaluation.target == "last":
             chosen = first + count - 1
         else:
-            draw = np.random.default_rng(TARGET_SEED).random(self.users)[query_user]
-            chosen = first + (draw * count).astype(np.int64)
+            drawn = np.random.default_rng(TARGET_SEED).random((draw + 1, self.users))[draw, query_user]
+            chosen = first + (drawn * count).astype(np.int64)
         target_row = candidates[chosen]
         target_position = np.zeros(self.users, dtype=np.int64)
         target_position[query_user] = position[target_row]
@@ -122,11 +149,16 @@ class Split:
             target_time[query_user] = self.times[target_row]
             in_history &= self.times < target_time[user]
         lengths = np.bincount(user[in_history], minlength=self.users)[query_user]
+        kept = lengths > 0 if evaluation.without_history == "skip" else np.ones(len(query_user), dtype=bool)
+        if fold == "validation" and self.validation_users is not None and kept.sum() > self.validation_users:
+            generator = np.random.default_rng(VALIDATION_SEED)
+            drawn = generator.choice(np.flatnonzero(kept), self.validation_users, replace=False)
+            kept = np.isin(np.arange(len(kept)), drawn)
         return Queries(
-            user=query_user,
-            target=self.items[target_row],
-            history=self.items[in_history],
-            offsets=np.concatenate([[0], np.cumsum(lengths)]),
+            user=query_user[kept],
+            target=self.items[target_row[kept]],
+            history=self.items[in_history][np.repeat(kept, lengths)],
+            offsets=np.concatenate([[0], np.cumsum(lengths[kept])]),
         )
 
     @cached_property
@@ -135,6 +167,9 @@ class Split:
         digest = hashlib.sha256(f"{self.item_count}".encode())
         for part in (self.items, self.times, self.offsets, self.train_length, self.train_validation_length):
             digest.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
+        if self.switches != {"retrain": True, "new_users": False, "validation_users": None}:
+            # Only then, so that a split without them keeps the hash that its records name.
+            digest.update(json.dumps(self.switches).encode())
         return digest.hexdigest()
 
     def save(self, path: Path | str) -> None:
@@ -145,7 +180,11 @@ class Split:
             "train_length": self.train_length,
             "train_validation_length": self.train_validation_length,
         }
-        metadata = {"item_count": str(self.item_count), "cuts": f"{self.test_cut} {self.validation_cut}"}
+        metadata = {
+            "item_count": str(self.item_count),
+            "cuts": f"{self.test_cut} {self.validation_cut}",
+            "switches": json.dumps(self.switches),
+        }
         with atomic_path(path) as temporary:
             temporary.write_bytes(in_order(serialized(arrays, metadata)))
 
@@ -164,7 +203,10 @@ class Split:
                 metadata = file.metadata()
             cuts = [None if cut == "None" else float(cut) for cut in metadata["cuts"].split()]
             arrays["items"] = arrays["items"].astype(np.int64)
-            return cls(**arrays, item_count=int(metadata["item_count"]), test_cut=cuts[0], validation_cut=cuts[1])
+            switches = json.loads(metadata.get("switches", "{}"))  # absent in splits of older versions
+            return cls(
+                **arrays, item_count=int(metadata["item_count"]), test_cut=cuts[0], validation_cut=cuts[1], **switches
+            )
         except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise DataError(f"{path}: not a split ({error}); delete it and run `createrec split` again") from None
 
@@ -203,6 +245,7 @@ def split(interactions: Interactions, setup: TemporalSetup | LeaveOneOutSetup) -
             raise DataError("nothing to split: no user has 3 interactions or more")
         lengths = np.where(enough, counts - 2, 0), np.where(enough, counts - 1, 0)
         cuts: tuple[float | None, float | None] = (None, None)
+        switches: dict[str, Any] = {}
     else:
         everything = np.ones(len(user), dtype=bool)
         outer, test_cut = _cut(user, times, everything, setup.test_quantile, setup.minimum_interactions)
@@ -211,16 +254,21 @@ def split(interactions: Interactions, setup: TemporalSetup | LeaveOneOutSetup) -
             raise DataError(f"nothing to learn from: no user has two interactions at or before the cut {test_cut:.0f}")
         inner, validation_cut = _cut(user, times, known, setup.validation_quantile, setup.minimum_interactions)
         lengths, cuts = (inner, outer), (test_cut, validation_cut)
-    return Split(items, times, offsets, interactions.items, *lengths, *cuts)
+        switches = {name: getattr(setup, name) for name in SWITCHES}
+    return Split(items, times, offsets, interactions.items, *lengths, *cuts, **switches)
 
 
 def statistics(split: Split) -> dict[str, Any]:
-    """What a split contains; train = rows that the final model may learn from."""
+    """What a split contains; train = rows that the tested model may learn from.
+
+    `test_users_with_history` are those with rows at or before the cut; the others have later rows alone.
+    """
     rows = split.training_rows("test")
     warm = np.zeros(split.item_count, dtype=bool)
     warm[split.items[rows]] = True
     test = split.queries("test", EvaluationConfig())
     validation = split.queries("validation", EvaluationConfig())
+    with_history = split.queries("test", EvaluationConfig(target="first", without_history="skip"))
     return {
         "users": split.users,
         "items": split.item_count,
@@ -228,9 +276,10 @@ def statistics(split: Split) -> dict[str, Any]:
         "test_cut": split.test_cut,
         "validation_cut": split.validation_cut,
         "train_interactions": int(rows.sum()),
-        "train_users": int((split.train_validation_length > 0).sum()),
+        "train_users": int((split.lengths("test")[0] > 0).sum()),
         "train_items": int(warm.sum()),
         "test_users": len(test),
+        "test_users_with_history": len(with_history),
         "validation_users": len(validation),
         "cold_targets": float((~warm[test.target]).mean()) if len(test) else 0.0,
         "split_hash": split.hash,

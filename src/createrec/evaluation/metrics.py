@@ -32,10 +32,11 @@ def recall_at_k(ranks: np.ndarray, k: int) -> float:
 
 
 def coverage_at_k(top: np.ndarray, item_count: int, k: int) -> float:
-    """Distinct items in all users' first k, over the whole catalogue.
+    """Distinct items in all users' first k, over a number of items.
 
     Args:
         top: recommended items, best first, [users, at least k].
+        item_count: of the whole catalogue, or of the training rows (`coverage_of`).
 
     >>> coverage_at_k(np.array([[0, 1, 2], [1, 0, 3]]), 8, 2)
     0.25

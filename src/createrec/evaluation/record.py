@@ -1,6 +1,7 @@
 """A run's record: everything a table, a figure or a doubt may ask of it later."""
 
 import platform
+import statistics
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -29,12 +30,23 @@ SWITCHES: tuple[Mapping[str, Any], ...] = (
     {"history_strict": True},
     {"drop_cold_items": True},
     {"history_strict": True, "drop_cold_items": True},
+    {"target": "random", "history_strict": True, "target_draws": 10},  # how the authors' group measures later
     {"remove_seen": None},  # the other setting than the run's own
+)
+# Of the setup time-to-split (docs/validation.md): its three kinds of query, under both denominators of Coverage.
+TIME_TO_SPLIT_SWITCHES: tuple[Mapping[str, Any], ...] = (
+    {"target": "first"},
+    {"target": "random"},
+    {"target": "first", "without_history": "skip"},
+    {"coverage_of": "training"},
+    {"target": "first", "coverage_of": "training"},
+    {"target": "random", "coverage_of": "training"},
 )
 
 
-def _sensitivity(evaluation: EvaluationConfig) -> Iterator[tuple[str, EvaluationConfig]]:
-    for switch in SWITCHES:
+def _sensitivity(run: Run, evaluation: EvaluationConfig) -> Iterator[tuple[str, EvaluationConfig]]:
+    switches = {"temporal": SWITCHES, "time-to-split": TIME_TO_SPLIT_SWITCHES}
+    for switch in switches.get(run.setup, ()) if run.fold == "test" else ():
         changed = {key: not evaluation.remove_seen if key == "remove_seen" else value for key, value in switch.items()}
         changed = {key: value for key, value in changed.items() if getattr(evaluation, key) != value}
         if changed:
@@ -45,28 +57,45 @@ def _sensitivity(evaluation: EvaluationConfig) -> Iterator[tuple[str, Evaluation
 def measure(
     model: Recommender, split: Split, fold: str, evaluation: EvaluationConfig
 ) -> tuple[dict[str, float], Queries, Ranking]:
-    """Ranks a fold's queries under some switches."""
-    queries = split.queries(fold, evaluation)
-    ranking = rank(model, queries, remove_seen=evaluation.remove_seen, k=max(evaluation.cutoffs))
-    return metrics(ranking.ranks, ranking.top, split.item_count, evaluation.cutoffs), queries, ranking
+    """Ranks a fold's queries under some switches.
+
+    Returns:
+        The metrics (of several draws of random targets the means, and beside each, as `spread NAME`, the sample
+        standard deviation over draws); the queries and their ranking (of the first draw).
+    """
+    items = split.item_count
+    if evaluation.coverage_of == "training":
+        items = len(np.unique(split.items[split.training_rows(fold)]))
+    measured, first = [], None
+    for draw in range(evaluation.target_draws if evaluation.target == "random" else 1):
+        queries = split.queries(fold, evaluation, draw)
+        ranking = rank(model, queries, remove_seen=evaluation.remove_seen, k=max(evaluation.cutoffs))
+        measured.append(metrics(ranking.ranks, ranking.top, items, evaluation.cutoffs))
+        first = first or (queries, ranking)
+    values = {name: statistics.fmean(one[name] for one in measured) for name in measured[0]}
+    if len(measured) > 1:
+        values |= {f"spread {name}": statistics.stdev(one[name] for one in measured) for name in measured[0]}
+    return values, *first
 
 
 def evaluate_run(
-    run: Run, split: Split, statistics: Mapping[str, Any], model: Recommender, training: Mapping[str, Any]
+    run: Run, split: Split, facts: Mapping[str, Any], model: Recommender, training: Mapping[str, Any]
 ) -> tuple[dict[str, Any], pa.Table]:
-    """The run's record, and its ranks a user (columns user, rank)."""
+    """The run's record, and its ranks per user (columns user, rank).
+
+    Args:
+        facts: the split's statistics and the data's label.
+    """
     evaluation = EvaluationConfig(**run.evaluation)
     started = time.perf_counter()
     values, queries, ranking = measure(model, split, run.fold, evaluation)
     seconds = time.perf_counter() - started
-    sensitivity: dict[str, dict[str, float]] = {}
-    if run.fold == "test" and run.setup == "temporal":
-        sensitivity = {name: measure(model, split, run.fold, other)[0] for name, other in _sensitivity(evaluation)}
+    sensitivity = {name: measure(model, split, run.fold, other)[0] for name, other in _sensitivity(run, evaluation)}
     record = {
         "format": FORMAT,
         **{key: value for key, value in run.slice().items() if key not in ("settings", "evaluation")},
-        "label": statistics["label"],
-        "data": dict(statistics),
+        "label": facts["label"],
+        "data": dict(facts),
         "settings": dict(run.settings),
         "evaluation": dict(run.evaluation),
         "metrics": values,

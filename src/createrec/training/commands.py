@@ -13,7 +13,7 @@ from createrec.config import load, schema
 from createrec.errors import ConfigError, DataError
 from createrec.files import read_json, write_json
 from createrec.options import RESULTS, add_capture, add_config, add_device, config_of, json_option
-from createrec.plan import Fold
+from createrec.plan import Fold, Setup
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 
@@ -37,7 +37,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--variant", default="table2", help="name of the result's folder")
     command.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings, for instance dropout=0.2")
     command.add_argument("--fold", choices=get_args(Fold), default="test")
-    command.add_argument("--setup", choices=("temporal", "leave-one-out"), default="temporal")
+    command.add_argument("--setup", choices=get_args(Setup), default="temporal")
     command.add_argument("--results", type=Path, default=RESULTS, help="folder of data, splits and runs")
     add_config(command)
     add_device(command)

@@ -94,6 +94,11 @@ def validation(model: Recommender, split: Split, run: Run) -> Callable[[], dict[
     return measure
 
 
+def stops_early(run: Run, split: Split) -> bool:
+    """Whether a run's training is watched on the validation fold and ends with the best epoch's parameters."""
+    return run.fold == "validation" or (run.fold == "test" and not split.retrain)
+
+
 def train_run(
     run: Run,
     split: Split,
@@ -104,7 +109,8 @@ def train_run(
     report: Callable[[dict], None] = lambda entry: None,
     capture: bool = False,
 ) -> tuple[Recommender, dict[str, Any]]:
-    """Trains a run; a validation run stops early on its own fold, any other trains its epochs to the end.
+    """Trains a run; one of a validation fold, or of a setup that does not retrain, stops early on validation queries,
+    any other trains its epochs to the end.
 
     Returns:
         The trained model and what training.json holds.
@@ -120,7 +126,7 @@ def train_run(
             model,
             getattr(settings, "training", TrainingConfig()),
             randomness,
-            validate=validation(model, split, run) if run.fold == "validation" else None,
+            validate=validation(model, split, run) if stops_early(run, split) else None,
             checkpoint=checkpoint,
             report=report,
             capture=capture,

@@ -257,7 +257,7 @@ def test_statistics_by_counting():
     assert facts["train_interactions"] == rows.sum() == made.train_validation_length.sum()
     assert facts["train_users"] == len({int(user) for user in made.row_user[rows]})
     assert facts["train_items"] == len(warm)
-    assert facts["test_users"] == len(test)
+    assert facts["test_users"] == facts["test_users_with_history"] == len(test)
     assert facts["cold_targets"] == pytest.approx(np.mean([item not in warm for item in test.target]))
     assert facts["split_hash"] == made.hash
 

@@ -4,10 +4,10 @@ import csv
 
 import numpy as np
 import pytest
-from support import CPU, run_of, small_split
+from support import CPU, interactions, run_of, small_split
 
-from createrec.config import EvaluationConfig
-from createrec.data.split import statistics
+from createrec.config import EvaluationConfig, TimeToSplitSetup
+from createrec.data.split import split, statistics
 from createrec.errors import DataError
 from createrec.evaluation.collect import COLUMNS, collect
 from createrec.evaluation.metrics import metrics
@@ -49,23 +49,50 @@ def test_each_switch_is_measured_by_itself(evaluated):
     made, run, model, (record, _) = evaluated
     base = EvaluationConfig(**run.evaluation)
     for name, values in record["sensitivity"].items():
-        changed = {
-            key: {"true": True, "false": False}.get(value, value)
-            for key, value in (pair.split("=") for pair in name.split(","))
-        }
+        pairs = dict(pair.split("=") for pair in name.split(","))
+        draws = int(pairs.pop("target_draws", 1))
+        changed = {key: {"true": True, "false": False}.get(value, value) for key, value in pairs.items()}
         other = base.model_copy(update=changed)
-        ranking = rank(model, made.queries("test", other), remove_seen=other.remove_seen, k=100)
-        assert values == metrics(ranking.ranks, ranking.top, made.item_count, (10, 100)), name
+        measured = []
+        for draw in range(draws):
+            ranking = rank(model, made.queries("test", other, draw), remove_seen=other.remove_seen, k=100)
+            measured.append(metrics(ranking.ranks, ranking.top, made.item_count, (10, 100)))
+        means = {key: np.mean([one[key] for one in measured]) for key in measured[0]}
+        spreads = {f"spread {key}": np.std([one[key] for one in measured], ddof=1) for key in measured[0] if draws > 1}
+        assert values == pytest.approx(means | spreads), name
     assert set(record["sensitivity"]) == {
         "target=first",
         "target=random",
         "history_strict=true",
         "drop_cold_items=true",
         "history_strict=true,drop_cold_items=true",
+        "target=random,history_strict=true,target_draws=10",
         "remove_seen=false",
     }
     different = [values for values in record["sensitivity"].values() if values != record["metrics"]]
     assert len(different) == len(record["sensitivity"]), "a switch that changes nothing is not wired"
+
+
+def test_time_to_split_is_measured_by_its_queries_under_both_denominators():
+    made = split(interactions(items=200, users=60), TimeToSplitSetup(validation_users=20))
+    run = run_of("sasrec", fold="test", setup="time-to-split", training={"epochs": 12, "patience": 2})
+    model, facts = train_run(run, made, CPU)
+    assert len(facts["history"]) - 1 - facts["best_epoch"] == 2, "not stopped on validation"
+    record, _ = evaluate_run(run, made, {"dataset": "small", "label": "made", **statistics(made)}, model, facts)
+    assert set(record["sensitivity"]) == {
+        "target=first",
+        "target=random",
+        "target=first,without_history=skip",
+        "coverage_of=training",
+        "target=first,coverage_of=training",
+        "target=random,coverage_of=training",
+    }
+    trained = len(np.unique(made.items[made.training_rows("test")]))
+    for name in ("", "target=first,", "target=random,"):
+        of_all = record["sensitivity"][name[:-1]] if name else record["metrics"]
+        of_trained = record["sensitivity"][f"{name}coverage_of=training"]
+        assert of_trained["coverage@10"] == pytest.approx(of_all["coverage@10"] * made.item_count / trained)
+        assert of_trained["ndcg@10"] == of_all["ndcg@10"]
 
 
 def test_records_are_collected_one_row_a_metric(evaluated, tmp_path):
