@@ -14,8 +14,8 @@ from createrec.data.synthetic import shaped
 from createrec.models.base import Recommender
 from createrec.models.registry import build_model
 from createrec.randomness import Randomness
+from createrec.runs.run import training_data
 from createrec.training.device import describe
-from createrec.training.run import training_data
 from createrec.training.trainer import EpochRunner, make_optimizer
 
 FOLD = "validation"

@@ -27,8 +27,8 @@ from createrec.models.single import GraphRecommender
 from createrec.models.ultragcn import UltraGCNEncoder
 from createrec.plan import resolve
 from createrec.randomness import Randomness
+from createrec.runs.run import training_data
 from createrec.training.device import keep_big_blocks
-from createrec.training.run import training_data
 
 
 class OwnNegatives(UltraGCNEncoder):

@@ -32,10 +32,10 @@ from torch.nn import functional as F
 
 from createrec.config import EvaluationConfig, ModelSettings, validate
 from createrec.data.batch import TrainingData
-from createrec.data.sequences import Sequences
 from createrec.evaluation.ranking import rank
-from createrec.losses.cross_entropy import linear_cross_entropy
 from createrec.models.registry import build_model
+from createrec.ops.cross_entropy import linear_cross_entropy
+from createrec.ops.ragged import Sequences
 from createrec.randomness import Randomness
 from createrec.training.device import keep_big_blocks
 from createrec.training.trainer import EpochRunner

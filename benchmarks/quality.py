@@ -23,7 +23,7 @@ from torch import Tensor
 
 from createrec.config import EvaluationConfig, load
 from createrec.data.batch import QueryBatch
-from createrec.data.commands import split_dataset
+from createrec.data.datasets import split_dataset
 from createrec.data.split import Queries, Split
 from createrec.errors import CreaterecError
 from createrec.evaluation.metrics import ndcg_at_k
@@ -31,8 +31,8 @@ from createrec.evaluation.ranking import rank
 from createrec.files import atomic_path, write_json
 from createrec.models.base import Recommender
 from createrec.randomness import Randomness
+from createrec.runs.run import training_data
 from createrec.training.device import keep_big_blocks
-from createrec.training.run import training_data
 
 DATASET, MAX_LENGTH, CUTOFF = "amazon-beauty", 50, 10
 RECBOLE = next(peer for peer in PEERS if peer.key == "recbole")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from createrec import __version__
 from createrec.errors import CreaterecError
 
-AREAS = ("data", "training", "evaluation", "tuning", "paper", "doctor")
+AREAS = ("data", "runs", "tuning", "paper", "doctor")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -115,7 +115,7 @@ def read_json(path: Path | str) -> dict[str, Any]:
     return value
 
 
-def in_order(serialized: bytes) -> bytes:
+def with_sorted_header(serialized: bytes) -> bytes:
     """A safetensors file with the keys of its header sorted: the library writes its metadata in an order of chance."""
     end = 8 + int.from_bytes(serialized[:8], "little")
     header = json.dumps(json.loads(serialized[8:end]), sort_keys=True, separators=(",", ":")).encode()

@@ -63,7 +63,7 @@ class Run:
             "evaluation": dict(self.evaluation),
         }
 
-    def made(self, record: Mapping[str, Any]) -> bool:
+    def matches(self, record: Mapping[str, Any]) -> bool:
         """Whether a record in this run's place was made with its settings and evaluation switches."""
         evaluation = {**LATER_SWITCHES, **record.get("evaluation", {})}
         return (record.get("settings"), evaluation) == (self.settings, self.evaluation)

@@ -97,10 +97,10 @@ def _import_everything() -> None:
     import torch
 
     import createrec.cli
-    import createrec.evaluation.recommend
-    import createrec.evaluation.record
+    import createrec.runs.recommend
+    import createrec.runs.record
     import createrec.tuning.study
-    from createrec.version import code_version
+    from createrec.provenance import code_version
 
     torch.set_num_threads(1)
     torch.optim.AdamW([torch.zeros(1)], fused=True)  # its first use imports a good part of torch

@@ -31,17 +31,16 @@ from test_readers import mutated, valid_files  # noqa: E402
 
 from createrec.cli import main as createrec  # noqa: E402
 from createrec.config import DatasetConfig, ModelSettings, ProjectConfig, TemporalSetup, merge, read_yaml, validate  # noqa: E402
-from createrec.data.commands import write_split  # noqa: E402
+from createrec.data.datasets import write_split  # noqa: E402
 from createrec.data.interactions import Interactions  # noqa: E402
 from createrec.data.readers import read  # noqa: E402
 from createrec.data.split import Split  # noqa: E402
 from createrec.errors import CreaterecError  # noqa: E402
-from createrec.evaluation.collect import collect  # noqa: E402
-from createrec.evaluation.recommend import recommend  # noqa: E402
 from createrec.options import json_option  # noqa: E402
 from createrec.plan import plan  # noqa: E402
-from createrec.training.checkpoint import load as load_checkpoint  # noqa: E402
-from createrec.training.run import (  # noqa: E402
+from createrec.runs.collect import collect  # noqa: E402
+from createrec.runs.recommend import recommend  # noqa: E402
+from createrec.runs.run import (  # noqa: E402
     CHECKPOINT,
     build_run,
     load_trained,
@@ -49,6 +48,7 @@ from createrec.training.run import (  # noqa: E402
     run_of_slice,
     train_run,
 )
+from createrec.training.checkpoint import load as load_checkpoint  # noqa: E402
 from createrec.training.trainer import make_optimizer  # noqa: E402
 
 SECONDS = 20.0

@@ -14,7 +14,7 @@ from createrec.config import load
 from createrec.data import registry
 from createrec.errors import ConfigError
 from createrec.plan import make_run
-from createrec.training.run import run_of_slice
+from createrec.runs.run import run_of_slice
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src").rglob("*.py"))

@@ -13,7 +13,7 @@ from createrec.config import EvaluationConfig
 from createrec.evaluation.ranking import rank, target_ranks, top_items
 from createrec.models.registry import build_model
 from createrec.randomness import Randomness
-from createrec.training.run import load_trained, save_trained, train_run, training_data
+from createrec.runs.run import load_trained, save_trained, train_run, training_data
 from createrec.training.trainer import train
 
 pytestmark = pytest.mark.gpu

@@ -9,10 +9,10 @@ import torch
 from createrec.config import EvaluationConfig, ModelConfig, ModelSettings, TemporalSetup, merge, validate
 from createrec.data.batch import TrainingData
 from createrec.data.interactions import Interactions
-from createrec.data.sequences import Sequences
 from createrec.data.split import Split, split
 from createrec.models.base import Recommender
 from createrec.models.registry import build_model
+from createrec.ops.ragged import Sequences
 from createrec.plan import Run
 from createrec.randomness import Randomness
 

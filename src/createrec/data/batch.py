@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from createrec.data.sequences import Packed, Sequences
+from createrec.ops.ragged import Packed, Sequences
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """The bipartite user-item graph (paper, Section 3.4), built from the last interactions of each user (Section 5.1)."""
 
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -9,37 +8,10 @@ from scipy import sparse
 from torch import Tensor
 
 from createrec.data.batch import EdgeBatch, TrainingData
+from createrec.ops.sparse import SparseMatrix
 
 # Entries of the item-item graph that are held at once.
 GRAM_ENTRIES = 8_000_000
-
-
-@dataclass(frozen=True)
-class SparseMatrix:
-    """A sparse matrix in rows, for products with dense ones.
-
-    Attributes:
-        offsets: int32 [rows + 1].
-        columns: int32 [entries].
-        values: float32 [entries].
-    """
-
-    offsets: Tensor
-    columns: Tensor
-    values: Tensor
-
-    def __matmul__(self, dense: Tensor) -> Tensor:
-        """Product with [columns, d] -> [rows, d], without gradient. `embedding_bag` is the fastest one measured on a
-        CPU (see benchmarks/), and runs on a GPU too.
-        """
-        return torch.nn.functional.embedding_bag(
-            self.columns,
-            dense,
-            self.offsets,
-            mode="sum",
-            per_sample_weights=self.values.to(dense.dtype),
-            include_last_offset=True,
-        )
 
 
 def build_edges(data: TrainingData, graph_last: int | None = None, graph_percent: int | None = None) -> EdgeBatch:

@@ -20,7 +20,7 @@ from safetensors.numpy import save as serialized
 from createrec.config import EvaluationConfig, LeaveOneOutSetup, TemporalSetup
 from createrec.data.interactions import Interactions
 from createrec.errors import DataError
-from createrec.files import atomic_path, in_order
+from createrec.files import atomic_path, with_sorted_header
 
 # The random targets of `target: random` are drawn per user, the same for every model.
 TARGET_SEED = 17
@@ -186,7 +186,7 @@ class Split:
             "switches": json.dumps(self.switches),
         }
         with atomic_path(path) as temporary:
-            temporary.write_bytes(in_order(serialized(arrays, metadata)))
+            temporary.write_bytes(with_sorted_header(serialized(arrays, metadata)))
 
     @classmethod
     def load(cls, path: Path | str) -> "Split":

@@ -15,7 +15,7 @@ import requests
 
 from createrec.data import registry
 from createrec.errors import CreaterecError
-from createrec.version import code_version
+from createrec.provenance import code_version
 
 PACKAGES = ("torch", "snakemake", "numpy", "scipy", "pandas", "pyarrow", "pydantic", "optuna", "safetensors")
 PRODUCT_SIZE, PRODUCTS = 2048, 3

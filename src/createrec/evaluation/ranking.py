@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from createrec.data.batch import QueryBatch
-from createrec.data.sequences import Sequences
 from createrec.data.split import Queries
 from createrec.errors import TrainingError
 from createrec.models.base import Recommender
+from createrec.ops.ragged import Sequences
 
 # About so many scores are made at once. On a CPU they should still be in the cache when they are ranked.
 CPU_BLOCK_SCORES = 1_500_000
@@ -125,12 +125,12 @@ def top_items(scores: Tensor, k: int) -> Tensor:
         kept = ~many[row]
         place, row = place[kept], row[kept]
         counts[many] = 0
-    # Row by row into a rectangle; cells that stay empty come last.
+    # Row by row into a rectangle; slots that stay empty come last.
     width = max(k, int(counts.max()) if batch else 0)
     first = counts.cumsum(0) - counts
-    cell = torch.arange(len(place), device=scores.device) - first[row] + row * width
+    slot = torch.arange(len(place), device=scores.device) - first[row] + row * width
     keys = place.new_full((batch * width,), torch.iinfo(torch.int64).max)
-    keys[cell] = _sort_keys(scores.reshape(-1)[place], place - row * items)
+    keys[slot] = _sort_keys(scores.reshape(-1)[place], place - row * items)
     best = _sort(keys.view(batch, width))[:, :k]
     if many.any():
         best[many] = _sort(_sort_keys(scores[many], torch.arange(items, device=scores.device)))[:, :k]

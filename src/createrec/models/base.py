@@ -5,40 +5,14 @@ batches each phase draws and how its loss terms are weighted there; it returns t
 are logged and plotted by name. Ranking needs a state a query and a vector an item, whose product is the score.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from createrec.data.batch import Batch, QueryBatch, TrainingData
+from createrec.models.phases import Phase
 from createrec.randomness import Randomness
-
-StreamName = Literal["sequences", "prefixes", "edges"]
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A stretch of epochs with the same loss (paper, Section 3.6).
-
-    Attributes:
-        name: as logged and plotted, for instance warmup or joint.
-        epochs: how many.
-        weights: weight of each loss term; a term that is absent or has weight 0 is not computed.
-        streams: what a step draws. The first leads: an epoch is one pass over it, and the others are
-            spread over the same number of steps, one pass each.
-        max_length: how much of a history a step reads.
-    """
-
-    name: str
-    epochs: int
-    weights: Mapping[str, float]
-    streams: tuple[StreamName, ...]
-    max_length: int | None = None
-
-    def wants(self, term: str) -> bool:
-        return self.weights.get(term, 0.0) != 0.0
 
 
 class Recommender(nn.Module):
@@ -100,3 +74,10 @@ def normal_(tensor: Tensor, std: float, generator: torch.Generator) -> Tensor:
     """Fills a tensor with N(0, std) drawn on the CPU, so that a seed means the same start on every device."""
     with torch.no_grad():
         return tensor.copy_(torch.empty(tensor.shape).normal_(0.0, std, generator=generator))
+
+
+def make_item_table(data: TrainingData, dimension: int, std: float, randomness: Randomness) -> nn.Parameter:
+    """The item table [items, d], N(0, std)."""
+    table = nn.Parameter(torch.empty(data.item_count, dimension, device=data.device))
+    normal_(table, std, randomness.generator("init/items"))
+    return table

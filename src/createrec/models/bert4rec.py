@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from createrec.config import BERT4RecEncoderConfig
 from createrec.data.batch import SequenceBatch
-from createrec.data.sequences import Packed, Sequences, append, pack
 from createrec.losses.cross_entropy import sequence_loss
-from createrec.models.attention import Dropout
-from createrec.models.transformer import BlockEncoder, LocalLoss, PostNormBlock, training_rows
+from createrec.models.sequence_encoder import LocalLoss, training_rows
+from createrec.models.transformer import BlockEncoder, PostNormBlock
+from createrec.ops.dropout import Dropout
+from createrec.ops.ragged import Packed, Sequences, append, pack
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-12  # BERT's own

@@ -16,10 +16,10 @@ from createrec.config import BarlowTwinsConfig, ContrastiveAlignmentConfig, Crea
 from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.losses.barlow_twins import barlow_twins
 from createrec.losses.contrastive import info_nce
-from createrec.models.base import Phase, Recommender
+from createrec.models.base import Recommender, make_item_table
 from createrec.models.graph_encoder import GraphEncoder
-from createrec.models.single import make_item_table
-from createrec.models.transformer import INITIAL_STD, SequenceEncoder
+from createrec.models.phases import JOINT, WARMUP, Phase
+from createrec.models.sequence_encoder import INITIAL_STD, SequenceEncoder
 from createrec.randomness import Randomness
 
 
@@ -50,8 +50,8 @@ class Create(Recommender):
             weights["contrastive"] = c.alignment.contrastive_weight
         streams = ("sequences", "edges") if c.global_weight else ("sequences",)
         return (
-            Phase("warmup", c.warmup_epochs, {"global": 1.0}, ("edges",)),
-            Phase("joint", c.training.epochs, weights, streams, self.sequence.max_length),
+            Phase(WARMUP, c.warmup_epochs, {"global": 1.0}, ("edges",)),
+            Phase(JOINT, c.training.epochs, weights, streams, self.sequence.max_length),
         )
 
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:

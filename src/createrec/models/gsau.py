@@ -24,13 +24,14 @@ from torch.nn import functional as F
 
 from createrec.config import GSAUConfig, LightGCNEncoderConfig
 from createrec.data.batch import Batch, QueryBatch, TrainingData
-from createrec.data.sequences import Packed, Sequences, pack
 from createrec.losses.alignment_uniformity import alignment, pair_uniformity, random_derangement, uniformity
-from createrec.losses.cross_entropy import linear_cross_entropy
-from createrec.models.attention import Dropout
-from createrec.models.base import Phase, Recommender, normal_
+from createrec.models.base import Recommender, normal_
 from createrec.models.lightgcn import LightGCNEncoder
+from createrec.models.phases import TRAIN, Phase
 from createrec.models.transformer import BlockEncoder, PostNormBlock
+from createrec.ops.cross_entropy import linear_cross_entropy
+from createrec.ops.dropout import Dropout
+from createrec.ops.ragged import Packed, Sequences, pack
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-12
@@ -91,7 +92,7 @@ class GSAU(Recommender):
     def phases(self) -> tuple[Phase, ...]:
         weights = {"alignment": 1.0, "local": 1.0, "uniformity": self.config.uniformity_weight}
         epochs = self.config.training.epochs
-        return (Phase("train", epochs, weights, ("prefixes", "edges"), self.sequence.max_length),)
+        return (Phase(TRAIN, epochs, weights, ("prefixes", "edges"), self.sequence.max_length),)
 
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         """L_GA (`alignment`), L_SA (`local`) and the five uniformity terms together."""

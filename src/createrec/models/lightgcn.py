@@ -11,72 +11,14 @@ negatives and adds norms that are not squared; this is the standard sampled loss
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
-from torch.nn import functional as F
 
 from createrec.config import LightGCNEncoderConfig
 from createrec.data.batch import EdgeBatch, TrainingData
-from createrec.data.graph import SparseMatrix, bipartite_adjacency, bipartite_sides, draw_non_neighbours
+from createrec.data.graph import bipartite_adjacency, bipartite_sides, draw_non_neighbours
 from createrec.losses.bpr import batch_l2, bpr
 from createrec.models.graph_encoder import GlobalLoss, GraphEncoder, GraphVectors
+from createrec.ops.propagation import mean_of_layers
 from createrec.randomness import Randomness
-
-
-class _Propagate(torch.autograd.Function):
-    """Rows of the mean of the layers and of layer 0, for some users and items.
-
-    A layer is a product of whole tables, but a step reads a few thousand rows: only those are summed over the layers,
-    and only there do gradients enter. The graph is bipartite, so what starts from the users' table and what starts
-    from the items' are two chains that change sides at each layer: one after the other, two tables are held at a time,
-    which a CPU keeps in its cache.
-
-    Args:
-        user_table: [users, d].
-        item_table: [items, d].
-        users: int64 [n]; items: int64 [m].
-        sides: the graph (see createrec.data.graph.bipartite_sides).
-        layers: K.
-
-    Returns:
-        Mean of the layers 0 ... K of the users [n, d] and the items [m, d], and layer 0 of both.
-    """
-
-    @staticmethod
-    def forward(ctx, user_table, item_table, users, items, sides: tuple[SparseMatrix, SparseMatrix], layers: int):
-        tables, index = (user_table, item_table), (users, items)
-        ctx.save_for_backward(*index)
-        ctx.sides, ctx.layers, ctx.shapes = sides, layers, [table.shape for table in tables]
-        ctx.set_materialize_grads(False)
-        first = [F.embedding(rows, table) for rows, table in zip(index, tables, strict=True)]
-        total = [rows.clone() for rows in first]
-        for side, table in enumerate(tables):
-            for _ in range(layers):
-                side = 1 - side
-                table = sides[side] @ table
-                total[side].add_(F.embedding(index[side], table))
-        return *(rows.div_(layers + 1) for rows in total), *first
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, *grads):
-        """The operator is symmetric: G + A (G + A (G + ...)) over the means' gradients G, then those of layer 0."""
-        some = next((grad for grad in grads if grad is not None), None)
-        if some is None:
-            return (None,) * 6
-        index = ctx.saved_tensors
-        means = [None if grad is None else grad / (ctx.layers + 1) for grad in grads[:2]]
-
-        def add_(table, side, rows):
-            return table if rows is None else table.index_add_(0, index[side], rows)
-
-        found = [None, None]
-        for side, shape in enumerate(ctx.shapes):
-            table = add_(some.new_zeros(shape), side, means[side])
-            for _ in range(ctx.layers):
-                side = 1 - side
-                table = add_(ctx.sides[side] @ table, side, means[side])
-            found[side] = add_(table, side, grads[2 + side])
-        return *found, None, None, None, None
 
 
 class LightGCNEncoder(GraphEncoder):
@@ -93,7 +35,7 @@ class LightGCNEncoder(GraphEncoder):
         self.edge_keys = self.edges.users * data.item_count + self.edges.items
 
     def _propagate(self, item_table: Tensor, users: Tensor, items: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return _Propagate.apply(self.user_table, item_table, users, items, self.sides, self.config.layers)
+        return mean_of_layers(self.user_table, item_table, users, items, self.sides, self.config.layers)
 
     def vectors(self, item_table: Tensor, users: Tensor, items: Tensor) -> GraphVectors:
         return GraphVectors(*self._propagate(item_table, users, items)[:2])

@@ -24,35 +24,16 @@ from torch.nn import functional as F
 
 from createrec.config import LOOMConfig
 from createrec.data.batch import Batch, QueryBatch, TrainingData
-from createrec.data.graph import SparseMatrix
-from createrec.data.sequences import Packed, Sequences, pack
-from createrec.losses.cross_entropy import linear_cross_entropy
 from createrec.losses.guidance import guidance
-from createrec.models.base import Phase, Recommender
+from createrec.models.base import Recommender, make_item_table
+from createrec.models.phases import TRAIN, Phase
 from createrec.models.sasrec import SASRecEncoder
-from createrec.models.single import make_item_table
-from createrec.models.transformer import INITIAL_STD, query_blocks, training_rows
+from createrec.models.sequence_encoder import INITIAL_STD, query_blocks, training_rows
+from createrec.ops.cross_entropy import linear_cross_entropy
+from createrec.ops.propagation import symmetric_product
+from createrec.ops.ragged import Packed, Sequences, pack
+from createrec.ops.sparse import SparseMatrix
 from createrec.randomness import Randomness
-
-
-class _DenseGradient(torch.autograd.Function):
-    """Gives a product S X, made with X detached, its gradient for X: S again, because S is symmetric."""
-
-    @staticmethod
-    def forward(ctx, product: Tensor, dense: Tensor, matrix: SparseMatrix) -> Tensor:
-        ctx.matrix = matrix
-        return product.view_as(product)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        return grad, ctx.matrix @ grad.contiguous(), None
-
-
-def symmetric_product(matrix: SparseMatrix, dense: Tensor) -> Tensor:
-    """S X with gradients for the values of S and for X; torch has the former alone in a fast kernel."""
-    product = matrix @ dense.detach()
-    detached = SparseMatrix(matrix.offsets, matrix.columns, matrix.values.detach())
-    return _DenseGradient.apply(product, dense, detached)
 
 
 def relations(data: TrainingData, window: int, neighbours: int, recency: float | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -135,7 +116,7 @@ class LOOM(Recommender):
     def phases(self) -> tuple[Phase, ...]:
         c = self.config
         weights = {"local": 1.0, "guidance": c.guidance_weight, "fused": c.fused_weight}
-        return (Phase("train", c.training.epochs, weights, ("sequences",), self.sequence.max_length),)
+        return (Phase(TRAIN, c.training.epochs, weights, ("sequences",), self.sequence.max_length),)
 
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         sequences = self.data.sequences

@@ -30,42 +30,22 @@ from torch.nn import functional as F
 
 from createrec.config import MRGSRecConfig
 from createrec.data.batch import Batch, QueryBatch, TrainingData
-from createrec.data.graph import SparseMatrix, bipartite_adjacency, build_edges
-from createrec.data.sequences import Packed, append, pack
-from createrec.losses.all_item_bpr import all_item_bpr
-from createrec.losses.cross_entropy import linear_cross_entropy
+from createrec.data.graph import bipartite_adjacency, build_edges
 from createrec.losses.user_contrastive import user_contrastive
-from createrec.models.attention import Dropout, Rectangle, rectangles
-from createrec.models.base import Phase
-from createrec.models.frozen import FrozenVectors
+from createrec.models.cached_vectors import CachedVectors
 from createrec.models.graph_encoder import GraphVectors
-from createrec.models.transformer import INITIAL_STD, PostNormBlock, query_blocks, training_rows
+from createrec.models.phases import TRAIN, Phase
+from createrec.models.sequence_encoder import INITIAL_STD, query_blocks, training_rows
+from createrec.models.transformer import PostNormBlock
+from createrec.ops.all_item_bpr import all_item_bpr
+from createrec.ops.attention import Rectangle, rectangles
+from createrec.ops.cross_entropy import linear_cross_entropy
+from createrec.ops.dropout import Dropout
+from createrec.ops.propagation import hop, mirror_entries
+from createrec.ops.ragged import Packed, append, pack
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-9
-
-
-class _Hop(torch.autograd.Function):
-    """A product with a matrix whose pattern is symmetric and whose values are not (edge dropout)."""
-
-    @staticmethod
-    def forward(ctx, nodes: Tensor, values: Tensor, adjacency: SparseMatrix, mirror: Tensor) -> Tensor:
-        ctx.save_for_backward(values)
-        ctx.adjacency, ctx.mirror = adjacency, mirror
-        return replace(adjacency, values=values) @ nodes
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        (values,) = ctx.saved_tensors
-        return replace(ctx.adjacency, values=values[ctx.mirror]) @ grad.contiguous(), None, None, None
-
-
-def mirror_entries(adjacency: SparseMatrix) -> Tensor:
-    """For each entry (r, c) of a matrix with a symmetric pattern, where (c, r) stands; int64 [entries]."""
-    nodes = len(adjacency.offsets) - 1
-    column = adjacency.columns.long()
-    row = torch.repeat_interleave(torch.arange(nodes, device=column.device), adjacency.offsets.diff().long())
-    return torch.argsort(column * nodes + row)
 
 
 def two_way(layout: list[Rectangle], device: torch.device) -> list[Rectangle]:
@@ -80,7 +60,7 @@ def two_way(layout: list[Rectangle], device: torch.device) -> list[Rectangle]:
     return opened
 
 
-class MRGSRec(FrozenVectors):
+class MRGSRec(CachedVectors):
     """User token, one graph, fusion by an MLP."""
 
     needs_known_user = True
@@ -128,7 +108,7 @@ class MRGSRec(FrozenVectors):
             "fused": c.fused_weight,
             "contrastive": c.contrastive_weight,
         }
-        return (Phase("train", c.training.epochs, weights, ("sequences",), c.max_length),)
+        return (Phase(TRAIN, c.training.epochs, weights, ("sequences",), c.max_length),)
 
     def compute_vectors(self) -> GraphVectors:
         """G: vectors of users and items after the graph, with edge dropout in training."""
@@ -139,7 +119,7 @@ class MRGSRec(FrozenVectors):
         layer = torch.cat([self.user_table, self.item_table])
         total = layer
         for _ in range(self.config.layers):
-            layer = _Hop.apply(layer, values, self.adjacency, self.mirror)
+            layer = hop(layer, values, self.adjacency, self.mirror)
             total = total + F.normalize(layer, dim=1)
         total = total / (self.config.layers + 1)
         return GraphVectors(total[: self.data.user_count], total[self.data.user_count :])
@@ -166,9 +146,9 @@ class MRGSRec(FrozenVectors):
             source[readers] = torch.arange(batch, device=users.device)
         x = F.embedding(source, vectors)
         causal = self.config.causal_user_token
-        cells = rectangles(layout, masks=False) if causal else two_way(rectangles(layout, masks=True), x.device)
+        padded = rectangles(layout, masks=False) if causal else two_way(rectangles(layout, masks=True), x.device)
         for block in self.blocks:
-            x = block(x, cells, causal=causal)
+            x = block(x, padded, causal=causal)
         return F.embedding(place, x), F.embedding(readers, x)
 
     def fuse(self, states: Tensor, graph: Tensor) -> Tensor:

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from createrec.models.drawn import Drawn
+from createrec.models.random_scores import RandomScores
 
 
-class PopRnd(Drawn):
+class PopRnd(RandomScores):
     """Log counts plus Gumbel noise: sorting them is drawing without replacement in proportion to the counts.
 
     Items that training has never seen have score -inf and are never drawn.

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from createrec.models.drawn import Drawn
+from createrec.models.random_scores import RandomScores
 
 
-class Random(Drawn):
+class Random(RandomScores):
     """Independent uniform scores: their order is a uniform permutation of the catalogue."""
 
     def draw(self, shape: tuple[int, int], generator: torch.Generator) -> Tensor:

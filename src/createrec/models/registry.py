@@ -34,9 +34,9 @@ from createrec.models.popularity import PopRnd
 from createrec.models.random import Random
 from createrec.models.sasrec import SASRecEncoder
 from createrec.models.selfgnn import SelfGNN
+from createrec.models.sequence_encoder import SequenceEncoder
 from createrec.models.single import GraphRecommender, SequenceRecommender
 from createrec.models.svd import SVD
-from createrec.models.transformer import SequenceEncoder
 from createrec.models.ultragcn import UltraGCNEncoder
 from createrec.randomness import Randomness
 

@@ -20,10 +20,13 @@ from torch.nn import functional as F
 
 from createrec.config import SASRecEncoderConfig
 from createrec.data.batch import SequenceBatch
-from createrec.data.sequences import Packed, Sequences, pack
 from createrec.losses.cross_entropy import sequence_loss
-from createrec.models.attention import Attention, Dropout, Rectangle, rectangles
-from createrec.models.transformer import LAYER_NORM_EPSILON, BlockEncoder, FeedForward, LocalLoss, training_rows
+from createrec.models.attention import Attention
+from createrec.models.sequence_encoder import LocalLoss, training_rows
+from createrec.models.transformer import LAYER_NORM_EPSILON, BlockEncoder, FeedForward
+from createrec.ops.attention import Rectangle, rectangles
+from createrec.ops.dropout import Dropout
+from createrec.ops.ragged import Packed, Sequences, pack
 from createrec.randomness import Randomness
 
 

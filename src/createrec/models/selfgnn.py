@@ -33,12 +33,15 @@ from torch.nn import functional as F
 from createrec.config import SelfGNNConfig
 from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.data.graph import build_edges, draw_non_neighbours
-from createrec.data.sequences import Packed, pack
 from createrec.losses.self_augmented import hinge, leaky_dot, pair_hinge
-from createrec.models.attention import Attention, Rectangle, rectangles
-from createrec.models.base import Phase
-from createrec.models.frozen import FrozenVectors
-from createrec.models.transformer import query_blocks, training_rows
+from createrec.models.attention import Attention
+from createrec.models.cached_vectors import CachedVectors
+from createrec.models.phases import TRAIN, Phase
+from createrec.models.sequence_encoder import query_blocks, training_rows
+from createrec.ops.attention import Rectangle, rectangles
+from createrec.ops.propagation import leaky_layers
+from createrec.ops.ragged import Packed, pack
+from createrec.ops.sparse import BinaryMatrix
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-12
@@ -50,8 +53,7 @@ class IntervalGraph:
     """Who met what in each interval: a symmetric binary matrix over intervals x (users, then items).
 
     Attributes:
-        offsets: int32 [intervals * nodes + 1], where the neighbours of each node of each interval begin.
-        columns: int32 [entries], the neighbours, as rows of the same matrix.
+        matrix: [intervals * nodes] squared.
         nodes: users + items.
     """
 
@@ -64,36 +66,8 @@ class IntervalGraph:
         size = intervals * self.nodes
         entries = torch.unique(torch.cat([user * size + item, item * size + user]))
         degree = torch.bincount(entries // size, minlength=size)
-        self.offsets = torch.cat([degree.new_zeros(1), degree.cumsum(0)]).int()
-        self.columns = (entries % size).int()
-
-    def neighbour_sums(self, dense: Tensor) -> Tensor:
-        """Unweighted sums over the neighbours, [intervals * nodes, d] -> the same shape, without gradient."""
-        return F.embedding_bag(self.columns, dense, self.offsets, mode="sum", include_last_offset=True)
-
-
-class _Propagate(torch.autograd.Function):
-    """X_0 + ... + X_L with X_(l+1) = act(A X_l) + X_l; keeps one bit of sign a number and layer for the way back."""
-
-    @staticmethod
-    def forward(ctx, tables: Tensor, graph: IntervalGraph, layers: int, slope: float) -> Tensor:
-        total, layer, positive = tables.clone(), tables, []
-        for _ in range(layers):
-            sums = graph.neighbour_sums(layer)
-            positive.append(sums > 0)
-            layer = layer + F.leaky_relu_(sums, slope)
-            total += layer
-        ctx.graph, ctx.slope = graph, slope
-        ctx.save_for_backward(*positive)
-        return total
-
-    @staticmethod
-    def backward(ctx, grad: Tensor):
-        upper = grad = grad.contiguous()
-        for positive in reversed(ctx.saved_tensors):
-            inner = torch.where(positive, upper, upper * ctx.slope)
-            upper = grad + upper + ctx.graph.neighbour_sums(inner)
-        return upper, None, None, None
+        offsets = torch.cat([degree.new_zeros(1), degree.cumsum(0)])
+        self.matrix = BinaryMatrix(offsets.int(), (entries % size).int())
 
 
 class LSTM(nn.Module):
@@ -195,7 +169,7 @@ class InstanceLevel(nn.Module):
         return self._sum(packed, z)
 
 
-class SelfGNN(FrozenVectors):
+class SelfGNN(CachedVectors):
     """Short-term vectors of each interval, long-term vectors over them, and the sequence's own."""
 
     needs_known_user = True
@@ -242,11 +216,11 @@ class SelfGNN(FrozenVectors):
     def phases(self) -> tuple[Phase, ...]:
         c = self.config
         weights = {"main": 1.0, "augmentation": c.augmentation_weight, "l2": c.l2}
-        return (Phase("train", c.training.epochs, weights, ("sequences",), c.max_length),)
+        return (Phase(TRAIN, c.training.epochs, weights, ("sequences",), c.max_length),)
 
     def short_term(self) -> Tensor:
         """p^g and q^g: [intervals, users + items, d]."""
-        total = _Propagate.apply(self.tables.flatten(0, 1), self.graph, self.config.layers, self.config.slope)
+        total = leaky_layers(self.tables.flatten(0, 1), self.graph.matrix, self.config.layers, self.config.slope)
         return total.view_as(self.tables)
 
     def long_term(self, short: Tensor, level: IntervalLevel) -> Tensor:
@@ -295,28 +269,31 @@ class SelfGNN(FrozenVectors):
         static: bool,
     ) -> Tensor:
         """L_sal over fresh pairs: up to `pairs`, and half the user's items, in each interval."""
-        c, graph, data = self.config, self.graph, self.data
-        device, cells = users.device, c.intervals * len(users)
+        c, graph, matrix, data = self.config, self.graph, self.graph.matrix, self.data
+        device, places = users.device, c.intervals * len(users)
         rows = (torch.arange(c.intervals, device=device)[:, None] * graph.nodes + users).view(-1)
-        begin, degree = graph.offsets[rows].long(), graph.offsets[rows + 1].long() - graph.offsets[rows].long()
+        begin, degree = (
+            matrix.offsets[rows].long(),
+            matrix.offsets[rows + 1].long() - matrix.offsets[rows].long(),
+        )
         count = (degree // 2).clamp_max(c.pairs)
-        everyone = torch.arange(cells, device=device)
+        everyone = torch.arange(places, device=device)
         if static:
-            cell = everyone[:, None].expand(-1, c.pairs).reshape(-1)
+            place = everyone[:, None].expand(-1, c.pairs).reshape(-1)
             live = (torch.arange(c.pairs, device=device) < count[:, None]).view(-1)
         else:
-            cell, live = torch.repeat_interleave(everyone, count), None
-        chance = torch.rand(2, len(cell), device=device, generator=self.randomness.generator("pairs"))
-        drawn = (chance * degree[cell]).long().minimum(degree[cell] - 1).clamp_min(0)
-        nodes = graph.columns[(begin[cell] + drawn).clamp_max(len(graph.columns) - 1)].long()
+            place, live = torch.repeat_interleave(everyone, count), None
+        chance = torch.rand(2, len(place), device=device, generator=self.randomness.generator("pairs"))
+        drawn = (chance * degree[place]).long().minimum(degree[place] - 1).clamp_min(0)
+        nodes = matrix.columns[(begin[place] + drawn).clamp_max(len(matrix.columns) - 1)].long()
         items = (nodes % graph.nodes - data.user_count).clamp_min(0)  # below 0 only for pairs that do not count
         with torch.no_grad():
-            owner = user_vectors[cell % len(users)]
+            owner = user_vectors[place % len(users)]
             first, second = (leaky_dot(owner, item_vectors[side], c.slope) for side in items)
         known = user_vectors.expand(c.intervals, -1, -1)
         inner = self.weight_in(torch.cat([known * short_users, known, short_users], dim=2))
-        weight = torch.sigmoid(self.weight_out(F.leaky_relu(inner, c.slope))).view(-1)[cell]
-        own = F.embedding(cell, short_users.reshape(cells, -1))
+        weight = torch.sigmoid(self.weight_out(F.leaky_relu(inner, c.slope))).view(-1)[place]
+        own = F.embedding(place, short_users.reshape(places, -1))
         one, other = F.embedding(nodes, short.flatten(0, 1))
         difference = leaky_dot(own, one, c.slope) - leaky_dot(own, other, c.slope)
         return pair_hinge(weight * (first - second), difference, live)

@@ -4,21 +4,15 @@ They are the very encoders that CREATE composes, without the other half.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from createrec.config import GraphEncoderConfig, SequenceEncoderConfig, TrainableConfig
 from createrec.data.batch import Batch, QueryBatch, TrainingData
-from createrec.models.base import Phase, Recommender, normal_
+from createrec.models.base import Recommender, make_item_table
 from createrec.models.graph_encoder import GraphEncoder
-from createrec.models.transformer import INITIAL_STD, SequenceEncoder
+from createrec.models.phases import TRAIN, Phase
+from createrec.models.sequence_encoder import INITIAL_STD, SequenceEncoder
 from createrec.randomness import Randomness
-
-
-def make_item_table(data: TrainingData, dimension: int, std: float, randomness: Randomness) -> nn.Parameter:
-    """The item table [items, d], N(0, std)."""
-    table = nn.Parameter(torch.empty(data.item_count, dimension, device=data.device))
-    normal_(table, std, randomness.generator("init/items"))
-    return table
 
 
 class SequenceRecommender(Recommender):
@@ -37,7 +31,7 @@ class SequenceRecommender(Recommender):
         self.sequence = encoder_class(config, config.dimension, data.item_count, randomness)
 
     def phases(self) -> tuple[Phase, ...]:
-        return (Phase("train", self.config.training.epochs, {"local": 1.0}, ("sequences",), self.sequence.max_length),)
+        return (Phase(TRAIN, self.config.training.epochs, {"local": 1.0}, ("sequences",), self.sequence.max_length),)
 
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         local = self.sequence.local_loss(self.data.sequences, batch.sequences, self.item_table, want_states=False)
@@ -70,7 +64,7 @@ class GraphRecommender(Recommender):
         self.edges = self.graph.edges
 
     def phases(self) -> tuple[Phase, ...]:
-        return (Phase("train", self.config.training.epochs, {"global": 1.0}, ("edges",)),)
+        return (Phase(TRAIN, self.config.training.epochs, {"global": 1.0}, ("edges",)),)
 
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         nobody = batch.edges.users[:0]

@@ -15,8 +15,8 @@ from torch import Tensor
 from createrec.config import SVDConfig
 from createrec.data.batch import QueryBatch, TrainingData
 from createrec.data.graph import build_edges
-from createrec.data.sequences import Sequences
 from createrec.models.base import Recommender
+from createrec.ops.ragged import Sequences
 from createrec.randomness import Randomness
 
 

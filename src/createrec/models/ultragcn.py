@@ -22,8 +22,9 @@ from createrec.config import UltraGCNEncoderConfig
 from createrec.data.batch import EdgeBatch, TrainingData
 from createrec.data.graph import cooccurrence_neighbours
 from createrec.losses.bpr import batch_l2
-from createrec.losses.ultragcn import negative_softplus, neighbour_softplus, positive_softplus
+from createrec.losses.ultragcn import neighbour_softplus, positive_softplus
 from createrec.models.graph_encoder import GlobalLoss, GraphEncoder, GraphVectors
+from createrec.ops.softplus import negative_softplus
 from createrec.randomness import Randomness
 
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from createrec.errors import ConfigError
+from createrec.models.phases import JOINT, WARMUP
 from createrec.paper.names import LOSSES, dataset_name
 from createrec.paper.records import Estimate, Results
 from createrec.paper.render import write_csv
@@ -141,7 +142,7 @@ def read_curves(history: Sequence[Mapping[str, Any]]) -> Curves:
         if measured is not None:
             validation[0].append(epoch)
             validation[1].append(100 * measured)
-    return Curves(losses, validation, sum(entry["phase"] == "warmup" for entry in history))
+    return Curves(losses, validation, sum(entry["phase"] == WARMUP for entry in history))
 
 
 def _mark_warmup(axes: Axes, warmup: int, *, named: bool) -> None:
@@ -211,7 +212,7 @@ def figure2(results: Results) -> tuple[Figure, list[list[Any]]]:
             }
             for name, (epochs, values) in series.items():
                 for epoch, value in zip(epochs, values, strict=True):
-                    phase = "warmup" if epoch <= curves.warmup else "joint"
+                    phase = WARMUP if epoch <= curves.warmup else JOINT
                     rows.append([dataset, seed, epoch, phase, name, round(value, 10), "run", label])
         rows += [
             [dataset, seed, None, None, None, None, results.missing(dataset), ""]

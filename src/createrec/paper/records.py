@@ -159,6 +159,6 @@ class Results:
         found = {}
         for cell in cells:
             record = self.record(cell.run)
-            if record is not None and not cell.run.made(record):
+            if record is not None and not cell.run.matches(record):
                 found[cell.run.folder] = cell.run
         return list(found.values())

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from createrec.config import TrainingConfig
 from createrec.data.batch import Batch, EdgeBatch, PrefixBatch, SequenceBatch
-from createrec.data.sequences import Sequences, pack
-from createrec.models.base import Phase, Recommender, StreamName
+from createrec.models.base import Recommender
+from createrec.models.phases import Phase, StreamName
+from createrec.ops.ragged import Sequences, pack
 from createrec.randomness import Randomness
 
 # Static capacities are rounded up to a multiple of this, so that few epochs need another one.

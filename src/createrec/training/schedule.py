@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from createrec.models.base import Phase
+from createrec.models.phases import Phase
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from createrec.config import TrainingConfig
 from createrec.errors import TrainingError
-from createrec.models.base import Phase, Recommender
+from createrec.models.base import Recommender
+from createrec.models.phases import Phase
 from createrec.randomness import Randomness
 from createrec.training import checkpoint as checkpoints
 from createrec.training.batches import Streams

@@ -34,15 +34,14 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from createrec.config import Choices, Searched, SearchSpace, TuningConfig, validate
 from createrec.data.split import Split
 from createrec.errors import ConfigError, DataError, TrainingError
-from createrec.training.run import run_of_slice
+from createrec.models.phases import WARMUP
+from createrec.provenance import code_version
+from createrec.runs.run import run_of_slice
 from createrec.tuning.space import trial_settings
 from createrec.tuning.worker import receive, send, serve
-from createrec.version import code_version
 
 INTERRUPTED = "interrupted"
 STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
-# The phase (createrec.models.create) that no curve is compared in: it has another length in each trial.
-WARMUP = "warmup"
 # Workers start afresh, because a CUDA context does not survive a fork.
 PROCESSES = multiprocessing.get_context("spawn")
 
@@ -110,7 +109,7 @@ def run_study(
         ConfigError: the device does not exist, or the journal is another process's.
         TrainingError: a worker cannot start.
     """
-    with _held(journal), tempfile.TemporaryDirectory(prefix="createrec-") as folder:
+    with _journal_lock(journal), tempfile.TemporaryDirectory(prefix="createrec-") as folder:
         study = _open(settings, split.hash, journal)
         copy = Path(folder) / "split.safetensors"
         without_test(split).save(copy)
@@ -130,7 +129,7 @@ def _lost(trial: FrozenTrial) -> bool:
 # --- the journal --------------------------------------------------------------------------------------------------
 
 
-class _AlreadyHeld:
+class _NoLock:
     """The lock that the journal asks for at each write. This process holds the file for as long as it lives."""
 
     def acquire(self) -> bool:
@@ -141,7 +140,7 @@ class _AlreadyHeld:
 
 
 @contextmanager
-def _held(journal: Path) -> Iterator[None]:
+def _journal_lock(journal: Path) -> Iterator[None]:
     """Holds the journal for this process, and cuts off the line that a killed one left unfinished.
 
     The lock is the operating system's, so it ends with the process, however that ends.
@@ -163,7 +162,7 @@ def _open(settings: StudySettings, split_hash: str, journal: Path) -> optuna.Stu
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tuning = settings.tuning
     try:
-        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=_AlreadyHeld()))
+        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=_NoLock()))
         study = optuna.create_study(
             storage=storage,
             study_name=settings.name(split_hash),
@@ -266,7 +265,7 @@ class _Session:
                 if not busy:
                     return
                 for connection in wait([lane.connection for lane in busy]):
-                    self._hear(next(lane for lane in self.lanes if lane.connection is connection))
+                    self._handle_message(next(lane for lane in self.lanes if lane.connection is connection))
         finally:
             for lane in self.lanes:
                 lane.end()
@@ -303,13 +302,13 @@ class _Session:
         try:
             lane.begin(trial, trial_settings(self.settings.run["settings"], trial.params, epochs))
         except OSError:
-            self._lose(lane)
+            self._worker_ended(lane)
 
-    def _hear(self, lane: _Lane) -> None:
+    def _handle_message(self, lane: _Lane) -> None:
         try:
             message = receive(lane.connection)
         except (EOFError, OSError):
-            self._lose(lane)
+            self._worker_ended(lane)
             return
         kind = message["kind"]
         if kind == "ready":
@@ -347,7 +346,7 @@ class _Session:
         trial.report(value, len(lane.curve) - 1)
         return not trial.should_prune()
 
-    def _lose(self, lane: _Lane) -> None:
+    def _worker_ended(self, lane: _Lane) -> None:
         """A worker's process has ended by itself."""
         lane.process.join()
         code = lane.process.exitcode

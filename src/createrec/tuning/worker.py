@@ -23,8 +23,8 @@ import torch
 from createrec.data.split import Split
 from createrec.errors import CreaterecError
 from createrec.plan import Run
+from createrec.runs.run import train_run, validation
 from createrec.training.device import choose_device, describe
-from createrec.training.run import train_run, validation
 from createrec.training.trainer import OBJECTIVE
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from createrec.losses.bpr import batch_l2, bpr
-from createrec.losses.ultragcn import negative_softplus, neighbour_softplus, positive_softplus
+from createrec.losses.ultragcn import neighbour_softplus, positive_softplus
+from createrec.ops.softplus import negative_softplus
 
 B, M, K, D = 6, 9, 3, 4
 

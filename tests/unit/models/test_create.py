@@ -19,14 +19,14 @@ from torch import nn
 
 from createrec.config import CreateConfig, GraphEncoderConfig, SequenceEncoderConfig, TrainingConfig
 from createrec.data.batch import QueryBatch
-from createrec.data.sequences import pack
 from createrec.errors import ConfigError
 from createrec.losses.barlow_twins import barlow_twins
 from createrec.losses.contrastive import info_nce
 from createrec.losses.cross_entropy import sequence_loss
 from createrec.models import registry
 from createrec.models.graph_encoder import GlobalLoss, GraphEncoder, GraphVectors
-from createrec.models.transformer import LocalLoss, SequenceEncoder, training_rows
+from createrec.models.sequence_encoder import LocalLoss, SequenceEncoder, training_rows
+from createrec.ops.ragged import pack
 from createrec.randomness import Randomness
 from createrec.training.batches import Streams
 from createrec.training.trainer import train

@@ -7,7 +7,7 @@ import torch
 from support import DIMENSION, model_of, random_rows, training_data_of
 
 from createrec.data.batch import EdgeBatch, QueryBatch
-from createrec.models.lightgcn import _Propagate
+from createrec.ops.propagation import mean_of_layers
 
 USERS, ITEMS = 12, 10
 
@@ -71,7 +71,7 @@ def test_gradcheck_of_the_propagation(rows, layers):
     model = made_model(rows, "lightgcn")
     tables = [torch.randn(count, 3, dtype=torch.float64).requires_grad_() for count in (USERS, ITEMS)]
     users, items = torch.tensor([3, 0, 3, 4]), torch.tensor([9, 1, 1])
-    assert torch.autograd.gradcheck(lambda *x: _Propagate.apply(*x, users, items, model.graph.sides, layers), tables)
+    assert torch.autograd.gradcheck(lambda *x: mean_of_layers(*x, users, items, model.graph.sides, layers), tables)
 
 
 @pytest.mark.parametrize("kind", ["lightgcn", "ultragcn"])

@@ -7,9 +7,9 @@ from support import random_rows, training_data_of
 from torch.nn import functional as F
 
 from createrec.data.batch import Batch, SequenceBatch
-from createrec.data.sequences import pack
 from createrec.models import mrgsrec
-from createrec.models.mrgsrec import mirror_entries
+from createrec.ops.propagation import mirror_entries
+from createrec.ops.ragged import pack
 
 ITEMS, LENGTH = 20, 4
 OVERRIDES = {"dropout": 0.0, "max_length": LENGTH}

@@ -8,9 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from createrec.data.batch import TrainingData
-from createrec.data.sequences import pack
 from createrec.models import selfgnn
 from createrec.models.selfgnn import LSTM, IntervalGraph, IntervalLevel
+from createrec.ops.ragged import pack
 
 ITEMS, INTERVALS, D = 12, 4, 8
 OVERRIDES = {"intervals": INTERVALS, "keep_probability": 1.0}
@@ -53,7 +53,7 @@ def act(x):
 
 def test_intervals_have_equal_width_and_some_are_empty(data):
     graph, matrices = IntervalGraph(data, INTERVALS), dense(data)
-    assert graph.offsets.diff().view(INTERVALS, -1).equal(matrices.sum(2).int())
+    assert graph.matrix.offsets.diff().view(INTERVALS, -1).equal(matrices.sum(2).int())
     assert (matrices.sum((1, 2)) > 0).tolist() == [True, False, False, True]
 
 

@@ -8,8 +8,8 @@ from support import DIMENSION, MAX_LENGTH, model_of, random_rows, training_data_
 from torch.nn import functional as F
 
 from createrec.data.batch import QueryBatch, SequenceBatch
-from createrec.data.sequences import pack, sort_by_length
 from createrec.errors import ConfigError
+from createrec.ops.ragged import pack, sort_by_length
 from createrec.randomness import Randomness
 from createrec.training.batches import Streams
 

@@ -15,7 +15,7 @@ from createrec.data.registry import dataset
 from createrec.data.split import Queries, split
 from createrec.evaluation.metrics import coverage_at_k, ndcg_at_k, recall_at_k
 from createrec.evaluation.ranking import rank
-from createrec.training.run import training_data
+from createrec.runs.run import training_data
 
 ITEMS = 200
 

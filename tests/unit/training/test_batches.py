@@ -4,7 +4,7 @@ import pytest
 import torch
 from support import model_of, random_rows, training_data_of, typed_settings
 
-from createrec.models.base import Phase
+from createrec.models.phases import Phase
 from createrec.randomness import Randomness
 from createrec.training.batches import Stream, Streams
 

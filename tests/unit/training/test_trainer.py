@@ -9,7 +9,7 @@ from support import TRAINABLE, model_of, random_rows, same_state, training_data_
 from torch import nn
 
 from createrec.errors import CheckpointError, TrainingError
-from createrec.models.base import Phase
+from createrec.models.phases import Phase
 from createrec.randomness import Randomness
 from createrec.training.schedule import Schedule
 from createrec.training.trainer import CheckpointPlan, EpochRunner, make_optimizer, train

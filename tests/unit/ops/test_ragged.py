@@ -4,7 +4,7 @@ import pytest
 import torch
 from support import random_rows, training_data_of
 
-from createrec.data.sequences import append, pack, sort_by_length
+from createrec.ops.ragged import append, pack, sort_by_length
 
 ROWS = [[5, 6, 7], [1], [2, 3, 4, 5, 6, 7, 8], [], [9, 8]]
 

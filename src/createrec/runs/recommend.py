@@ -9,13 +9,13 @@ import torch
 
 from createrec.data.batch import QueryBatch
 from createrec.data.interactions import Interactions
-from createrec.data.sequences import Sequences
 from createrec.data.split import Split
 from createrec.errors import ConfigError, DataError
 from createrec.evaluation.ranking import remove_seen_, top_items
 from createrec.files import read_json
+from createrec.ops.ragged import Sequences
 from createrec.plan import Run
-from createrec.training.run import load_trained, require_pair, run_of_slice
+from createrec.runs.run import check_model_file, load_trained, run_of_slice
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def recommend(
     results = folder.resolve().parents[4]
     interactions = Interactions.load(results / "data" / run.dataset / "interactions.parquet")
     split = Split.load(results / "splits" / run.dataset / run.setup / "split.safetensors")
-    require_pair(folder / "model.safetensors", history)
+    check_model_file(folder / "model.safetensors", history)
     model = load_trained(folder / "model.safetensors", run, split, device)
     item_index = {name: index for index, name in enumerate(interactions.item_ids)}
     user_index = {name: index for index, name in enumerate(interactions.user_ids)}

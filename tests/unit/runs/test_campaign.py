@@ -16,7 +16,7 @@ from support import interactions, plain_settings
 from createrec import cli
 from createrec.config import load
 from createrec.files import read_json
-from createrec.training.campaign import RECORD_FILES, missing_runs
+from createrec.runs.campaign import RECORD_FILES, missing_runs
 
 MODELS = ("random", "sasrec", "ultragcn", "create")
 TINY = {"epochs": 1, "batch_size": 16, "edge_batch_size": 64, "learning_rate": 0.01}

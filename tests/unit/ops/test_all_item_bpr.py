@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from createrec.losses.all_item_bpr import all_item_bpr
+from createrec.ops.all_item_bpr import all_item_bpr
 
 COUNTS = torch.tensor([0, 1, 1, 2, 4, 4])
 ITEMS, D = 11, 3

@@ -9,12 +9,12 @@ from support import CPU, interactions, run_of, small_split
 from createrec.config import EvaluationConfig, TimeToSplitSetup
 from createrec.data.split import split, statistics
 from createrec.errors import DataError
-from createrec.evaluation.collect import COLUMNS, collect
 from createrec.evaluation.metrics import metrics
 from createrec.evaluation.ranking import rank
-from createrec.evaluation.record import evaluate_run, write_record
 from createrec.files import write_json
-from createrec.training.run import train_run
+from createrec.runs.collect import COLUMNS, collect
+from createrec.runs.record import evaluate_run, write_record
+from createrec.runs.run import train_run
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from createrec.config import ProjectConfig
-from createrec.data.commands import split_dataset
+from createrec.data.datasets import split_dataset
 from createrec.errors import CreaterecError
 from createrec.files import atomic_path, read_json
 from createrec.plan import Run, plan
@@ -57,7 +57,7 @@ def missing_runs(
 
     def published_already(run: Run) -> bool:
         record = published / "runs" / run.folder / RECORD_FILES[0]
-        return record.exists() and run.made(read_json(record))
+        return record.exists() and run.matches(read_json(record))
 
     cells = plan(config)
     ordered: dict[str, Run] = {}
@@ -70,16 +70,16 @@ def missing_runs(
 def make_record(job: Job) -> float:
     """Trains and evaluates one run and publishes its record; returns the seconds it took."""
     from createrec.data.split import Split
-    from createrec.evaluation.record import evaluate_run, write_record
     from createrec.files import discard
+    from createrec.runs.record import evaluate_run, write_record
+    from createrec.runs.run import CHECKPOINT, run_lock, train_run
     from createrec.training.device import choose_device
-    from createrec.training.run import CHECKPOINT, held, train_run
 
     started = time.perf_counter()
     run, working = job.run, job.results / "runs" / job.run.folder
     folder = job.results / "splits" / run.dataset / run.setup
     split, statistics = Split.load(folder / "split.safetensors"), read_json(folder / "split.json")
-    with held(working):
+    with run_lock(working):
         device = choose_device(job.device)
         model, facts = train_run(run, split, device, checkpoint_folder=working, capture=job.capture)
         record, ranks = evaluate_run(run, split, statistics, model, facts)

@@ -11,7 +11,7 @@ from support import CPU, TRAINABLE, run_of, same_state, small_split
 from createrec.config import EvaluationConfig, TrainingConfig
 from createrec.errors import CheckpointError, ConfigError, DataError
 from createrec.evaluation.ranking import query_batch
-from createrec.training.run import (
+from createrec.runs.run import (
     CHECKPOINT,
     load_trained,
     model_settings,
@@ -131,7 +131,7 @@ def test_a_checkpoint_of_other_settings_is_refused(made, tmp_path):
 
 def test_a_checkpoint_of_other_code_is_refused(made, tmp_path, monkeypatch):
     train_run(run_of("sasrec"), made, CPU, checkpoint_folder=tmp_path, checkpoint_seconds=0.0)
-    monkeypatch.setattr("createrec.training.run.code_version", lambda: "another")
+    monkeypatch.setattr("createrec.runs.run.code_version", lambda: "another")
     with pytest.raises(CheckpointError, match="code"):
         train_run(run_of("sasrec"), made, CPU, checkpoint_folder=tmp_path, checkpoint_seconds=0.0)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from createrec.losses.cross_entropy import CPU_CHUNK_ELEMENTS, CUDA_CHUNK_ELEMENTS
+from createrec.ops.cross_entropy import CPU_CHUNK_ELEMENTS, CUDA_CHUNK_ELEMENTS
 
 # exp(-SAFE_EXPONENT) is well inside float32: products of sigmoids stay above it before their logarithm is taken.
 SAFE_EXPONENT = 80.0

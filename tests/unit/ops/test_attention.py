@@ -4,9 +4,10 @@ import pytest
 import torch
 from support import random_rows, training_data_of
 
-from createrec.data.sequences import pack, sort_by_length
-from createrec.models import attention as module
-from createrec.models.attention import Attention, rectangles
+from createrec.models.attention import Attention
+from createrec.ops import attention as module
+from createrec.ops.attention import rectangles
+from createrec.ops.ragged import pack, sort_by_length
 
 DIMENSION, HEADS = 6, 2
 LENGTHS = {
@@ -53,7 +54,7 @@ def plain(packed, query, key_value, causal):
 def test_values_and_gradients_equal_plain_attention(lengths, causal, small, monkeypatch):
     if small:
         monkeypatch.setattr(module, "CPU_QUERIES", 3)
-        monkeypatch.setattr(module, "CPU_CELLS", 20)
+        monkeypatch.setattr(module, "CPU_SLOTS", 20)
     layer, packed, query, key_value = problem(lengths)
     layout = rectangles(packed, masks=not causal)
     probe = torch.randn(query.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
@@ -129,5 +130,5 @@ def test_rectangles_cover_every_token_once_and_pad_little():
     layout = rectangles(packed, masks=True)
     assert [rectangle.tokens.start for rectangle in layout[1:]] == [rectangle.tokens.stop for rectangle in layout[:-1]]
     assert (layout[0].tokens.start, layout[-1].tokens.stop) == (0, len(packed.items))
-    cells = sum(rows * longest for rows, longest in (rectangle.shape for rectangle in layout))
-    assert cells < 1.1 * len(packed.items)
+    slots = sum(rows * longest for rows, longest in (rectangle.shape for rectangle in layout))
+    assert slots < 1.1 * len(packed.items)

@@ -16,7 +16,6 @@ from safetensors.torch import save as serialized
 
 from createrec.config import NAME_PATTERN, EvaluationConfig, ModelConfig, ModelSettings, TrainingConfig, validate
 from createrec.data.batch import TrainingData
-from createrec.data.sequences import Sequences
 from createrec.data.split import Split
 from createrec.errors import CheckpointError, ConfigError, DataError
 from createrec.evaluation.metrics import ndcg_at_k, recall_at_k
@@ -24,12 +23,13 @@ from createrec.evaluation.ranking import rank
 from createrec.files import atomic_path, discard, locked, sha256_of, write_json
 from createrec.models.base import Recommender
 from createrec.models.registry import build_model
+from createrec.ops.ragged import Sequences
 from createrec.plan import Fold, Run, Setup
+from createrec.provenance import code_version
 from createrec.randomness import Randomness
 from createrec.training.checkpoint import Progress
 from createrec.training.device import describe, memory_explained, peak_memory
 from createrec.training.trainer import CheckpointPlan, train
-from createrec.version import code_version
 
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
@@ -155,7 +155,7 @@ def save_trained(model: Recommender, facts: Mapping[str, Any], model_path: Path,
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[None]:
     """Keeps a run's folder to this process: two trainings at once would overwrite each other's checkpoints.
 
     Raises:
@@ -167,7 +167,7 @@ def held(folder: Path) -> Iterator[None]:
         yield
 
 
-def require_pair(path: Path, history: Mapping[str, Any]) -> None:
+def check_model_file(path: Path, history: Mapping[str, Any]) -> None:
     """Checks that a model file is the one that a training.json speaks of.
 
     Raises:

@@ -9,7 +9,7 @@ from createrec.models.base import Recommender
 from createrec.randomness import Randomness
 
 
-class Drawn(Recommender):
+class RandomScores(Recommender):
     """States and vectors have no dimensions."""
 
     needs_history = False

@@ -7,7 +7,7 @@ import torch
 from createrec.models.base import Recommender
 
 
-class FrozenVectors(Recommender):
+class CachedVectors(Recommender):
     """A recommender whose vectors of the whole graph are costly.
 
     They are kept from the first use in evaluation (no gradients, `eval()`) until `train()` or `eval()` is called again,
@@ -28,6 +28,6 @@ class FrozenVectors(Recommender):
             self._frozen = self.compute_vectors()
         return self._frozen
 
-    def train(self, mode: bool = True) -> "FrozenVectors":
+    def train(self, mode: bool = True) -> "CachedVectors":
         self._frozen = None
         return super().train(mode)
