@@ -1,10 +1,17 @@
-"""What all tests share."""
+"""What all tests share, and which of them stay together when they run side by side (make test)."""
+
+from pathlib import Path
 
 import pytest
 
+UNIT = Path(__file__).parent / "unit"
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked `gpu` are skipped, with the reason, where torch sees no CUDA device."""
+    """Groups tests that share something costly, and skips those that need a CUDA device where torch sees none."""
+    for item in items:
+        if group := _group(item):
+            item.add_marker(pytest.mark.xdist_group(group))
     gpu_tests = [item for item in items if item.get_closest_marker("gpu")]
     if not gpu_tests:
         return
@@ -13,3 +20,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in gpu_tests:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
+
+
+def _group(item: pytest.Item) -> str:
+    """The tests of one group run in one process, one after the other; those without a group run anywhere.
+
+    A file of unit tests shares what it trains. Of the workflow's tests, those of the built demo share it, and a file
+    shares its fixtures of module scope; the rest start a Snakemake each.
+    """
+    if UNIT in item.path.parents:
+        return str(item.path)
+    if "demo" in item.fixturenames:
+        return "demo"
+    fixtures = item._fixtureinfo.name2fixturedefs.values()
+    if any(definitions[-1].scope == "module" for definitions in fixtures):
+        return str(item.path)
+    return ""
