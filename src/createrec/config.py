@@ -5,6 +5,7 @@ here forbids keys it does not know, so a misspelt key is an error and never a si
 schema in `workflow/schemas/` is generated from these classes (`createrec schema`).
 """
 
+import itertools
 import json
 import math
 from collections.abc import Iterable, Mapping
@@ -529,6 +530,36 @@ class SensitivityConfig(Strict):
     seeds: tuple[int, ...] = ()
 
 
+class PublishedGrid(Strict):
+    """A model of others, and those points of their grid that are trained again (docs/validation.md)."""
+
+    settings: dict[str, Any] = Field(default_factory=dict, description="ours that make the model theirs")
+    grid: dict[str, Annotated[tuple[Any, ...], Field(min_length=1)]] = Field(
+        description="setting -> values; their points count the combinations from 0, the last setting fastest"
+    )
+    points: tuple[Annotated[int, Field(ge=0)], ...]
+
+    @model_validator(mode="after")
+    def _points_in_grid(self) -> "PublishedGrid":
+        size = math.prod(len(values) for values in self.grid.values())
+        if beyond := [point for point in self.points if point >= size]:
+            raise ValueError(f"points {beyond}: the grid has {size}, counted from 0")
+        return self
+
+    def at(self, point: int) -> dict[str, Any]:
+        """The settings of one point: those of the grid over the common ones."""
+        values = next(itertools.islice(itertools.product(*self.grid.values()), point, None))
+        return merge(self.settings, dict(zip(self.grid, values, strict=True)))
+
+
+class ValidationConfig(Strict):
+    """Trainings whose numbers others have published, in the setup `time-to-split` (docs/validation.md)."""
+
+    datasets: tuple[str, ...] = ()
+    models: dict[str, PublishedGrid] = Field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+
+
 class AblationsConfig(Strict):
     graph_size: SweepConfig
     warmup: SweepConfig
@@ -632,13 +663,14 @@ class ProjectConfig(Strict):
     figure2: CurvesConfig
     ablations: AblationsConfig
     sensitivity: SensitivityConfig = SensitivityConfig()
+    validation: ValidationConfig = ValidationConfig()
     tuning: TuningConfig = TuningConfig()
 
     @model_validator(mode="after")
     def _names_exist(self) -> "ProjectConfig":
         parts: dict[str, Any] = {"table2": self.table2, "table3": self.table3, "figure2": self.figure2}
         parts |= {f"ablations.{name}": getattr(self.ablations, name) for name in AblationsConfig.model_fields}
-        parts |= {"sensitivity": self.sensitivity, "tuning": self.tuning}
+        parts |= {"sensitivity": self.sensitivity, "validation": self.validation, "tuning": self.tuning}
         used = {("table1", "datasets", name) for name in self.table1}
         for where, part in parts.items():
             used |= {(where, "datasets", name) for name in part.datasets}

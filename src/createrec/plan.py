@@ -159,11 +159,12 @@ def make_run(
     setup: Setup = "temporal",
     fold: Fold = "test",
     overrides: Mapping[str, Any] | None = None,
+    tuned: bool = True,
 ) -> Run:
     """A run with everything resolved. The LOOM setup keeps seen items in the ranking, as that group's tools do."""
     if not re.fullmatch(NAME_PATTERN, variant):
         raise ConfigError(f"variant '{variant}': it names a folder; expected letters, digits, and . _ - inside")
-    settings = resolve(config, dataset, model, overrides)
+    settings = resolve(config, dataset, model, overrides, tuned=tuned)
     evaluation = config.evaluation.model_dump(mode="json")
     if evaluation["remove_seen"] is None:
         evaluation["remove_seen"] = config.datasets[dataset].remove_seen and setup != "leave-one-out"
@@ -260,6 +261,20 @@ def _sensitivity(config: ProjectConfig) -> Iterator[Cell]:
                 yield Cell(run, {"switch": "retrained=false"})
 
 
+def _validation(config: ProjectConfig) -> Iterator[Cell]:
+    """Settings are those of the published grid: nothing that was tuned here takes part."""
+    part = config.validation
+    for dataset in part.datasets:
+        for model, published in part.models.items():
+            for point in published.points:
+                for seed in part.seeds:
+                    variant, settings = f"time-to-split-{point}", published.at(point)
+                    run = make_run(
+                        config, dataset, model, variant, seed, setup="time-to-split", overrides=settings, tuned=False
+                    )
+                    yield Cell(run, {"grid_point": point})
+
+
 # The order decides whose name a shared run bears: the main table's first.
 GROUPS = {
     "table2": _table2,
@@ -271,6 +286,7 @@ GROUPS = {
     "ablation_alignment": _alignment,
     "ablation_backbone": _backbone,
     "sensitivity": _sensitivity,
+    "validation": _validation,
 }
 
 

@@ -31,6 +31,7 @@ GROUP_ORDER = (
     "table3",
     "figure2",
     "sensitivity",
+    "validation",
 )
 
 
