@@ -132,6 +132,11 @@ class BERT4RecEncoderConfig(SequenceEncoderConfig):
     max_length: Annotated[int, Field(ge=2)] | None = Field(None, description="as above; [MASK] takes one position")
     mask_probability: Annotated[float, Field(gt=0, lt=1)] = 0.2
     feedforward_factor: Count = 4
+    attention_dropout: Fraction | None = Field(None, description="of the attention's weights; null = dropout")
+    inner_dropout: Fraction | None = Field(None, description="between the feed-forward's two layers; null = dropout")
+    attention_start: Literal["xavier", "normal"] = Field(
+        "xavier", description="first values of query, key and value; normal: N(0, 0.02) like the rest, as in BERT"
+    )
 
 
 # --- graph encoders -----------------------------------------------------------------------------------------------

@@ -8,7 +8,9 @@ that of Klenitskiy and Vasilev, RecSys 2023.
 
 Inference appends [MASK] to the last max_length - 1 items and reads its state. Where this implementation
 differs: no copies of a sequence within an epoch and no sliding windows (one fresh mask an epoch instead), and
-[MASK] is no class of the softmax. A row in which chance masks nothing contributes nothing in that step.
+[MASK] is no class of the softmax. `attention_dropout: 0.1`, `inner_dropout: 0`, `attention_start: normal` and
+`feedforward_factor: 2` make the blocks those of that recipe (Hugging Face's BertModel). A row in which chance masks
+nothing contributes nothing in that step.
 """
 
 import torch
@@ -17,7 +19,8 @@ from torch import Tensor, nn
 from createrec.config import BERT4RecEncoderConfig
 from createrec.data.batch import SequenceBatch
 from createrec.losses.cross_entropy import sequence_loss
-from createrec.models.sequence_encoder import LocalLoss, training_rows
+from createrec.models.base import normal_
+from createrec.models.sequence_encoder import INITIAL_STD, LocalLoss, training_rows
 from createrec.models.transformer import BlockEncoder, PostNormBlock
 from createrec.ops.dropout import Dropout
 from createrec.ops.ragged import Packed, Sequences, append, pack
@@ -39,10 +42,24 @@ class BERT4RecEncoder(BlockEncoder):
         self.dropout = Dropout(config.dropout)
         inner = config.feedforward_factor * dimension
         self.blocks = nn.ModuleList(
-            PostNormBlock(dimension, config.heads, inner, config.dropout, LAYER_NORM_EPSILON)
+            PostNormBlock(
+                dimension,
+                config.heads,
+                inner,
+                config.dropout,
+                LAYER_NORM_EPSILON,
+                attention_dropout=config.attention_dropout,
+                inner_dropout=config.inner_dropout,
+            )
             for _ in range(config.blocks)
         )
         self.initialise()
+
+    def initialise_matrix(self, name: str, matrix: Tensor, generator: torch.Generator) -> None:
+        if self.config.attention_start == "normal":
+            normal_(matrix, INITIAL_STD, generator)
+        else:
+            super().initialise_matrix(name, matrix, generator)
 
     def embed(self, packed: Packed, item_table: Tensor) -> Tensor:
         masked = packed.items == self.item_count

@@ -15,13 +15,15 @@ LAYER_NORM_EPSILON = 1e-8
 
 
 class FeedForward(nn.Module):
-    """Two linear layers with a dropout after each; [tokens, d] -> [tokens, d]."""
+    """Two linear layers with a dropout after each; [tokens, d] -> [tokens, d]. `inner_dropout` is the first's own."""
 
-    def __init__(self, dimension: int, inner: int, activation: nn.Module, dropout: float) -> None:
+    def __init__(
+        self, dimension: int, inner: int, activation: nn.Module, dropout: float, inner_dropout: float | None = None
+    ) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Linear(dimension, inner),
-            Dropout(dropout),
+            Dropout(dropout if inner_dropout is None else inner_dropout),
             activation,
             nn.Linear(inner, dimension),
             Dropout(dropout),
@@ -32,14 +34,27 @@ class FeedForward(nn.Module):
 
 
 class PostNormBlock(nn.Module):
-    """x = LN(x + dropout(attention(x))), x = LN(x + feedforward(x)), with GELU inside: BERT4Rec, GSAU, MRGSRec."""
+    """x = LN(x + dropout(attention(x))), x = LN(x + feedforward(x)), with GELU inside: BERT4Rec, GSAU, MRGSRec.
 
-    def __init__(self, dimension: int, heads: int, inner: int, dropout: float, epsilon: float) -> None:
+    `attention_dropout` and `inner_dropout` (inside the feed-forward) are `dropout` where they are None.
+    """
+
+    def __init__(
+        self,
+        dimension: int,
+        heads: int,
+        inner: int,
+        dropout: float,
+        epsilon: float,
+        *,
+        attention_dropout: float | None = None,
+        inner_dropout: float | None = None,
+    ) -> None:
         super().__init__()
-        self.attention = Attention(dimension, heads, dropout)
+        self.attention = Attention(dimension, heads, dropout if attention_dropout is None else attention_dropout)
         self.dropout = Dropout(dropout)
         self.attention_norm = nn.LayerNorm(dimension, eps=epsilon)
-        self.feedforward = FeedForward(dimension, inner, nn.GELU(), dropout)
+        self.feedforward = FeedForward(dimension, inner, nn.GELU(), dropout, inner_dropout)
         self.feedforward_norm = nn.LayerNorm(dimension, eps=epsilon)
 
     def forward(self, x: Tensor, layout: list[Rectangle], *, causal: bool, newest: Tensor | None = None) -> Tensor:

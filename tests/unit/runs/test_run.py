@@ -197,6 +197,9 @@ CHANGES = {
         "loss": {"kind": "sampled", "negatives": 5},
         "mask_probability": 0.5,
         "feedforward_factor": 2,
+        "attention_dropout": 0.0,
+        "inner_dropout": 0.0,
+        "attention_start": "normal",
     },
     "lightgcn": {"dimension": 16, "graph_last": 2, "graph_percent": 50, "layers": 1, "l2": 1.0},
     "ultragcn": {
