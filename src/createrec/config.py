@@ -8,6 +8,7 @@ schema in `workflow/schemas/` is generated from these classes (`createrec schema
 import itertools
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    PrivateAttr,
     RootModel,
     Tag,
     ValidationError,
@@ -661,7 +663,7 @@ class ProjectConfig(Strict):
     setups: SetupsConfig = SetupsConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     models: dict[Name, Model]
-    hparams: str | None = Field("hparams", description="folder of tuned settings; null = the models' own defaults")
+    hparams: str | None = Field(None, description="folder of tuned settings; null = the models' own defaults")
     table1: tuple[str, ...]
     table2: TableConfig
     table3: TableConfig
@@ -670,6 +672,13 @@ class ProjectConfig(Strict):
     sensitivity: SensitivityConfig = SensitivityConfig()
     validation: ValidationConfig = ValidationConfig()
     tuning: TuningConfig = TuningConfig()
+
+    _files: tuple[str, ...] = PrivateAttr(())
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that this configuration was read from, in order; none where it was made from plain values."""
+        return self._files
 
     @model_validator(mode="after")
     def _names_exist(self) -> "ProjectConfig":
@@ -764,13 +773,58 @@ def validate(settings: Mapping[str, Any], where: str = "config", cls: type[BaseM
         raise ConfigError(f"{where}: {len(lines)} problem(s)\n" + "\n".join(lines)) from None
 
 
+# Settings that are paths, by their keys; `*` stands for any key.
+PATHS = (("hparams",), ("data", "mirror"), ("datasets", "*", "file", "path"))
+
+
+def anchored(settings: Mapping[str, Any], folder: Path | str) -> dict[str, Any]:
+    """Settings whose relative paths, and those that begin with `~`, no longer depend on where one stands.
+
+    Args:
+        settings: plain values, as one file or one command line gives them.
+        folder: what their relative paths are relative to: the folder of the file that names them.
+
+    Returns:
+        A copy whose paths are absolute. URLs stay as they are.
+    """
+    found = dict(settings)
+    for keys in PATHS:
+        _anchor(found, keys, Path(folder))
+    return found
+
+
+def _anchor(settings: dict[str, Any], keys: tuple[str, ...], folder: Path) -> None:
+    key, *inner = keys
+    for name in [key] if key != "*" else list(settings):
+        value = settings.get(name)
+        if inner and isinstance(value, Mapping):
+            settings[name] = dict(value)
+            _anchor(settings[name], tuple(inner), folder)
+        elif not inner and isinstance(value, str) and "://" not in value:
+            path = Path(os.path.expanduser(value))  # noqa: PTH111 (it leaves a home that nobody has as it is)
+            settings[name] = os.path.normpath(folder.absolute() / path)
+
+
+def read_settings(paths: Iterable[Path | str]) -> dict[str, Any]:
+    """config.yaml and its overlays, in order, as plain values; each file's paths are relative to its own folder."""
+    settings: dict[str, Any] = {}
+    for path in paths:
+        settings = merge(settings, anchored(read_yaml(path), Path(path).parent))
+    return settings
+
+
 def load(paths: Iterable[Path | str]) -> ProjectConfig:
     """Reads config.yaml and its overlays, in order, and validates the result."""
     paths = list(paths)
-    settings: dict[str, Any] = {}
-    for path in paths:
-        settings = merge(settings, read_yaml(path))
-    return validate(settings, where=" + ".join(str(path) for path in paths))
+    return checked(read_settings(paths), paths)
+
+
+def checked(settings: Mapping[str, Any], paths: Iterable[Path | str]) -> ProjectConfig:
+    """A validated configuration that knows the files it was read from."""
+    names = [str(Path(path).absolute()) for path in paths]
+    config = validate(settings, where=" + ".join(names))
+    config._files = tuple(names)
+    return config
 
 
 def schema() -> dict[str, Any]:

@@ -6,8 +6,8 @@ that resolve to the same settings are one run, so that ablations share trainings
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +18,6 @@ from createrec.errors import ConfigError
 Setup = Literal["temporal", "leave-one-out", "time-to-split"]
 Fold = Literal["test", "validation", "unretrained"]
 
-# Switches of the evaluation that the first records do not name, and how they were measured.
-LATER_SWITCHES = {"target_draws": 1, "without_history": "ask", "coverage_of": "catalogue"}
 # Settings that are maps with a kind of their own.
 PARTS = ("sequence", "graph", "alignment")
 
@@ -34,6 +32,8 @@ class Run:
             test's queries, asked of what the train rows alone have taught).
         settings: the model's resolved settings, as plain values.
         evaluation: the resolved evaluation switches, as plain values.
+        sources: where settings that are not defaults were taken from, the later wins: {"from", "settings"} each. Two
+            runs of the same settings are one run, wherever they were taken from.
     """
 
     dataset: str
@@ -44,6 +44,7 @@ class Run:
     fold: Fold
     settings: Mapping[str, Any]
     evaluation: Mapping[str, Any]
+    sources: Sequence[Mapping[str, Any]] = field(default=(), compare=False)
 
     @property
     def folder(self) -> str:
@@ -63,11 +64,6 @@ class Run:
             "evaluation": dict(self.evaluation),
         }
 
-    def matches(self, record: Mapping[str, Any]) -> bool:
-        """Whether a record in this run's place was made with its settings and evaluation switches."""
-        evaluation = {**LATER_SWITCHES, **record.get("evaluation", {})}
-        return (record.get("settings"), evaluation) == (self.settings, self.evaluation)
-
     @property
     def key(self) -> str:
         """Equal for runs that would train and measure the same thing."""
@@ -84,8 +80,22 @@ class Cell:
 
 @cache
 def _hparams(folder: str, dataset: str, model: str) -> Mapping[str, Any]:
-    path = Path(folder) / dataset / f"{model}.yaml"
+    if not Path(folder).is_dir():
+        raise ConfigError(
+            f"hparams: {Path(folder).absolute()} is no folder; name the folder of tuned settings, make it, or write "
+            "null for the models' own defaults"
+        )
+    path = _tuned_file(folder, dataset, model)
     return read_yaml(path) if path.exists() else {}
+
+
+def _tuned_file(folder: str, dataset: str, model: str) -> Path:
+    return Path(folder) / dataset / f"{model}.yaml"
+
+
+def _explicit(config: ProjectConfig, model: str) -> dict[str, Any]:
+    """What the configuration itself says of a model."""
+    return config.models[model].model_dump(mode="json", exclude_unset=True)
 
 
 def _layers(
@@ -97,7 +107,7 @@ def _layers(
     part's kind and one that names it speak of the same thing.
     """
     found = _hparams(config.hparams, dataset, model) if config.hparams and tuned else {}
-    explicit = config.models[model].model_dump(mode="json", exclude_unset=True)
+    explicit = _explicit(config, model)
     fields = type(config.models[model]).model_fields
     settings = {"kind": explicit["kind"]}
     settings |= {part: {"kind": fields[part].default.kind} for part in PARTS if part in fields}
@@ -149,6 +159,34 @@ def resolve(
     return resolved
 
 
+def _sources(
+    config: ProjectConfig, dataset: str, model: str, settings: Mapping[str, Any], overrides: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Where a run's settings were taken from, apart from the defaults, in the order in which the later one wins.
+
+    Files are named from the folder of config.yaml on, where they lie below it: a record may be published.
+    """
+
+    def named(path: Path | str) -> str:
+        path, root = Path(path).absolute(), Path(config.files[0]).parent if config.files else None
+        return str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
+
+    where = " + ".join(map(named, config.files)) or "the configuration"
+    loss = config.datasets[dataset].loss
+    found: list[tuple[str, Mapping[str, Any]]] = []
+    if loss is not None:
+        found.append((f"datasets.{dataset}.loss of {where}", loss.model_dump(mode="json", exclude_unset=True)))
+    parts = [settings[part]["kind"] for part in ("graph", "sequence") if part in settings]
+    for name in dict.fromkeys([*(part for part in parts if part in config.models), model]):
+        if config.hparams:
+            tuned = _hparams(config.hparams, dataset, name)
+            found.append((named(_tuned_file(config.hparams, dataset, name)), tuned))
+        explicit = {key: value for key, value in _explicit(config, name).items() if key != "kind"}
+        found.append((f"models.{name} of {where}", explicit))
+    found.append(("the variant", overrides))
+    return [{"from": name, "settings": dict(taken)} for name, taken in found if taken]
+
+
 def make_run(
     config: ProjectConfig,
     dataset: str,
@@ -170,7 +208,8 @@ def make_run(
         evaluation["remove_seen"] = config.datasets[dataset].remove_seen and setup != "leave-one-out"
     if setup == "time-to-split":  # users whose rows all lie after the cut are asked about from their second row on
         evaluation["without_history"] = "next"
-    return Run(dataset, model, variant, seed, setup, fold, settings, evaluation)
+    sources = _sources(config, dataset, model, settings, overrides or {})
+    return Run(dataset, model, variant, seed, setup, fold, settings, evaluation, sources)
 
 
 # --- tables, figures, ablations -----------------------------------------------------------------------------------

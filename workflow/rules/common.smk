@@ -9,13 +9,15 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from createrec.config import validate
+from createrec.config import anchored, checked, merge, read_settings
 from createrec.data import registry
 from createrec.errors import CreaterecError
-from createrec.files import write_json
+from createrec.files import read_json, write_json
+from createrec.matching import Preparations, differences, summary, training_differences
 from createrec.plan import plan, runs
 from createrec.tuning.space import study_slice
 from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
 
 # The code's folder, seen from the working directory. Relative, so that moving the project reruns nothing.
 ROOT = os.path.relpath(workflow.basedir)
@@ -30,34 +32,45 @@ def at_root(path):
     return os.path.normpath(os.path.join(ROOT, path))
 
 
-def checked(settings):
-    """Validates Snakemake's merged configuration and lays out the plan.
+def local(path):
+    """A path as seen from the working directory, where it lies below it: moving a whole project reruns nothing."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
-    Args:
-        settings: the plain merged configuration; its folder of tuned settings is moved to the project's root.
+
+def configured():
+    """Reads config.yaml and its overlays, and lays out the plan.
+
+    They are read again and not taken from Snakemake, whose merged configuration no longer knows which file named a
+    relative path. What is given by --config on the command line comes last, its paths seen from the working directory.
 
     Returns:
-        The typed configuration, the plan (group -> cells), and all runs by folder.
+        The plain settings with absolute paths, the typed configuration, the plan (group -> cells), and all runs by
+        folder.
 
     Raises:
         WorkflowError: a key, value or name is wrong; the message is createrec's own.
     """
-    if settings.get("hparams"):
-        settings["hparams"] = at_root(settings["hparams"])
+    given = workflow.config_settings
+    paths = [] if given.replace_workflow_config else [f"{workflow.basedir}/config.yaml"]
+    paths += map(str, workflow.overwrite_configfiles)
     try:
-        project = validate(settings, "config.yaml and its overlays")
-        return project, plan(project), runs(project)
+        settings = merge(read_settings(paths), anchored(given.config, Path.cwd()))
+        project = checked(settings, paths)
+        return settings, project, plan(project), runs(project)
     except CreaterecError as error:
         raise WorkflowError(str(error)) from None
 
 
-PROJECT, PLAN, RUNS = checked(config)
+SETTINGS, PROJECT, PLAN, RUNS = configured()
 
 
-# The configuration with all its overlays, for commands that look up the whole plan, and as a record of what was run.
-# Not the output of a rule, because what such a command depends on is its slice in `params`, not the whole file.
+# The configuration with all its overlays, for commands that look up the whole plan, and as a record of what was run,
+# with where each run's settings were taken from. Not the outputs of a rule, because what such a command depends on is
+# its slice in `params`, not the whole file.
 onstart:
-    write_json("results/config.json", config)
+    write_json("results/config.json", SETTINGS)
+    write_json("results/sources.json", {folder: run.sources for folder, run in RUNS.items()})
 
 
 wildcard_constraints:
@@ -211,6 +224,8 @@ def is_generated(dataset):
 def prepare_settings(wildcards):
     dataset = PROJECT.datasets[wildcards.dataset]
     wanted = dataset.model_dump(mode="json", include={"file", "allow_count_mismatch"})
+    if dataset.file:
+        wanted["file"]["path"] = local(dataset.file.path)
     return as_json({"dataset": wanted, "mirror": PROJECT.data.mirror})
 
 
@@ -224,7 +239,7 @@ def registered_source(wildcards):
 def own_file(wildcards):
     """The user's own table, where a dataset has one."""
     file = PROJECT.datasets[wildcards.dataset].file
-    return [file.path] if file else []
+    return [local(file.path)] if file else []
 
 
 def split_settings(wildcards):
@@ -269,6 +284,48 @@ def study_of(wildcards):
 
 def study_settings(wildcards):
     return as_json(study_of(wildcards))
+
+
+# --- what is there, but is not what the plan asks for --------------------------------------------------------------
+# Snakemake knows how a file was made only if it made the file itself. What a person made with the command line, brought
+# from elsewhere, or made under another configuration is compared by its content: input functions of the rules below
+# give no input, and have what does not match made again.
+
+PREPARATIONS = Preparations(Path("results/data"), Path("results/splits"))
+
+
+def made_again(outputs, differs):
+    """Has Snakemake make outputs again, as --forcerun does, but only where they are needed.
+
+    Args:
+        outputs: of one job.
+        differs: what is wrong with what is there, as a list of phrases; a function of what is read from the first
+            output, a JSON file.
+    """
+    if not workflow.is_main_process or not os.path.exists(outputs[0]):
+        return []
+    try:
+        found = differs(read_json(outputs[0]))
+    except CreaterecError as error:
+        found = [str(error)]
+    if found:
+        logger.info(f"{outputs[0]}: not what the plan asks for: {summary(found)}; it is made again")
+        workflow.dag.forcefiles.update(outputs)
+    return []
+
+
+def other_training(wildcards):
+    run = run_of(wildcards)
+    hashes = PREPARATIONS.hashes(run.dataset, run.setup)
+    files = run_files([run.folder], "training.json") + run_files([run.folder], "model.safetensors")
+    return made_again(files, lambda training: training_differences(run, training, hashes, validates=stops_early(run)))
+
+
+def other_record(wildcards):
+    run = run_of(wildcards)
+    hashes = PREPARATIONS.hashes(run.dataset, run.setup)
+    files = run_files([run.folder], "record.json") + run_files([run.folder], "ranks.parquet")
+    return made_again(files, lambda record: differences(run, record, hashes))
 
 
 # --- what tables and figures are made of ---------------------------------------------------------------------------

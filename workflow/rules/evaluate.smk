@@ -8,6 +8,7 @@ rule evaluate:
         model="results/runs/{dataset}/{model}/{variant}/seed{seed}/model.safetensors",
         history="results/runs/{dataset}/{model}/{variant}/seed{seed}/training.json",
         code=evaluate_code,
+        again=other_record,
     output:
         record="results/runs/{dataset}/{model}/{variant}/seed{seed}/record.json",
         ranks="results/runs/{dataset}/{model}/{variant}/seed{seed}/ranks.parquet",

@@ -176,5 +176,5 @@ rule comparison:
     shell:
         """
         createrec comparison --config results/config.json --records results/runs --data results/data \
-            --output-folder {params.folder:q} 2>&1 | tee {log:q}
+            --splits results/splits --output-folder {params.folder:q} 2>&1 | tee {log:q}
         """

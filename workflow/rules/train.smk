@@ -6,6 +6,7 @@ rule train:
         split=split_of,
         statistics=statistics_of,
         code=train_code,
+        again=other_training,
     output:
         model="results/runs/{dataset}/{model}/{variant}/seed{seed}/model.safetensors",
         history="results/runs/{dataset}/{model}/{variant}/seed{seed}/training.json",

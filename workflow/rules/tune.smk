@@ -50,7 +50,7 @@ if PROJECT.hparams:
         input:
             "results/tuning/{dataset}/{model}/best.yaml",
         output:
-            f"{PROJECT.hparams}/{{dataset}}/{{model}}.yaml",
+            f"{local(PROJECT.hparams)}/{{dataset}}/{{model}}.yaml",
         log:
             "logs/adopt/{dataset}/{model}.log",
         localrule: True
@@ -62,5 +62,5 @@ if PROJECT.hparams:
     # Replaces the tuned settings by those of the studies, and runs the studies that are out of date.
     rule hparams:
         input:
-            of_studies(f"{PROJECT.hparams}/{{dataset}}/{{model}}.yaml"),
+            of_studies(f"{local(PROJECT.hparams)}/{{dataset}}/{{model}}.yaml"),
         localrule: True

@@ -1,6 +1,7 @@
 """`createrec table`, `figure` and `comparison`: the paper's results from records."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +14,28 @@ if TYPE_CHECKING:
 def _results(options: argparse.Namespace) -> "Results":
     from createrec.paper.records import Results
 
-    return Results(config_of(options), options.records, options.data)
+    return Results(config_of(options), options.records, options.data, options.splits, leave_out=options.leave_out)
+
+
+def _name_left_out(results: "Results") -> None:
+    for folder, how in results.left_out.items():
+        print(f"left out {folder}: {how}", file=sys.stderr)
 
 
 def _table(options: argparse.Namespace) -> None:
     from createrec.paper.tables import write_table
 
-    write_table(_results(options), options.number, options.splits, options.output_stem)
+    results = _results(options)
+    write_table(results, options.number, options.splits, options.output_stem)
+    _name_left_out(results)
 
 
 def _figure(options: argparse.Namespace) -> None:
     from createrec.paper.figures import write_figure
 
-    write_figure(_results(options), options.number, options.output_stem)
+    results = _results(options)
+    write_figure(results, options.number, options.output_stem)
+    _name_left_out(results)
 
 
 def _comparison(options: argparse.Namespace) -> None:
@@ -35,6 +45,7 @@ def _comparison(options: argparse.Namespace) -> None:
     results = _results(options)
     write_comparison(results, options.output_folder)
     write_sensitivity(results, options.output_folder)
+    _name_left_out(results)
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +54,14 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", type=Path, default=RESULTS / "data", metavar="DIR", help="each data set's DATASET/dataset.json"
     )
+    parser.add_argument(
+        "--splits", type=Path, default=RESULTS / "splits", metavar="DIR", help="each split's DATASET/SETUP/split.json"
+    )
+    parser.add_argument(
+        "--leave-out",
+        action="store_true",
+        help="leave out, and name, what is not the run that the plan asks for (default: refuse it)",
+    )
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -50,9 +69,6 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     table = subparsers.add_parser("table", help="one of Tables 1-5 from records: .csv, .md, .tex, .html")
     table.add_argument("number", type=int, help="1 to 5")
     _add_inputs(table)
-    table.add_argument(
-        "--splits", type=Path, default=RESULTS / "splits", metavar="DIR", help="folder of split.json (Table 1)"
-    )
     table.add_argument("--output-stem", type=Path, required=True, metavar="PATH", help="path without its suffix")
     table.set_defaults(run=_table)
 

@@ -10,12 +10,12 @@ from typing import Any
 from createrec.config import ProjectConfig
 from createrec.errors import DataError
 from createrec.files import read_json
+from createrec.matching import Preparations, summary
 from createrec.plan import Cell, Run, plan
 
 NOT_RUN = "not run"
 NO_DATA = "not run (data not at hand)"
 LEVEL = 0.95  # of every interval that is shown
-_IDENTITY = ("dataset", "model", "variant", "seed", "setup", "fold")
 _NEEDED = ("label", "data", "settings", "evaluation", "metrics", "history")
 
 
@@ -79,47 +79,51 @@ class Results:
         config: which tables, figures and ablations are wanted.
         records: folder that holds `<run.folder>/record.json`.
         data: folder that holds `<dataset>/dataset.json`; says whether a missing run could be run at all.
+        splits: folder that holds `<dataset>/<setup>/split.json`.
+        leave_out: a record that is not what the plan asks for counts as not run, and is named in `left_out`; without
+            it such a record is an error.
+
+    Attributes:
+        left_out: folder of each run whose record was left out -> in what it differs.
     """
 
-    def __init__(self, config: ProjectConfig, records: Path, data: Path) -> None:
+    def __init__(
+        self, config: ProjectConfig, records: Path, data: Path, splits: Path, *, leave_out: bool = False
+    ) -> None:
         self.config = config
         self.plan = plan(config)
         self.folder = records
         self.data = data
+        self.leave_out = leave_out
+        self.left_out: dict[str, str] = {}
         self._read: dict[str, Mapping[str, Any] | None] = {}
-        self._splits: dict[tuple[str, str], tuple[str, Path]] = {}
+        self._preparations = Preparations(data, splits)
 
     def path(self, run: Run, file: str = "record.json") -> Path:
         return self.folder / run.folder / file
 
     def record(self, run: Run) -> Mapping[str, Any] | None:
-        """The run's record, or None where it was not run.
+        """The run's record, or None where it was not run, or was left out.
 
         Raises:
-            DataError: the record is of another run, or was measured on another split than its neighbours.
+            DataError: the record is not whole; or it is not of the settings, switches and data that the plan asks for.
         """
         if run.folder not in self._read:
             path = self.path(run)
-            self._read[run.folder] = self._checked(run, read_json(path), path) if path.exists() else None
+            self._read[run.folder] = self._checked(run, path) if path.exists() else None
         return self._read[run.folder]
 
-    def _checked(self, run: Run, record: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
-        for key in _IDENTITY:
-            if record.get(key) != getattr(run, key):
-                raise DataError(
-                    f"{path}: {key} is {record.get(key)!r}, but its place in the plan is for {getattr(run, key)!r}; "
-                    "delete the file and run again"
-                )
+    def _checked(self, run: Run, path: Path) -> Mapping[str, Any] | None:
+        record = read_json(path)
         if absent := [key for key in _NEEDED if key not in record]:
             raise DataError(f"{path}: not a whole record, it lacks {', '.join(absent)}; delete it and run again")
-        split = record["data"].get("split_hash")
-        first, where = self._splits.setdefault((run.dataset, run.setup), (split, path))
-        if split != first:
-            raise DataError(
-                f"{path} and {where}: measured on different splits of {run.dataset}, so they cannot stand in one "
-                "table; train the older one again"
-            )
-        return record
+        different = self._preparations.differences(run, record)
+        if not different:
+            return record
+        if not self.leave_out:
+            raise DataError(f"{path}: not the run that the plan asks for: {summary(different)}; make the run again")
+        self.left_out[run.folder] = summary(different)
+        return None
 
     def at_hand(self, dataset: str) -> bool:
         return (self.data / dataset / "dataset.json").exists()
@@ -154,11 +158,7 @@ class Results:
         records = (self.record(cell.run) for cell in cells)
         return sorted({record["label"] for record in records if record is not None and record["label"]})
 
-    def drifted(self, cells: Iterable[Cell]) -> list[Run]:
-        """Runs whose record was made with other settings than the configuration asks for today."""
-        found = {}
-        for cell in cells:
-            record = self.record(cell.run)
-            if record is not None and not cell.run.matches(record):
-                found[cell.run.folder] = cell.run
-        return list(found.values())
+    def left_out_of(self, cells: Iterable[Cell]) -> dict[str, str]:
+        """Runs of these cells whose record was left out -> in what it differs from the plan."""
+        folders = dict.fromkeys(cell.run.folder for cell in cells if self.record(cell.run) is None)
+        return {folder: self.left_out[folder] for folder in folders if folder in self.left_out}

@@ -103,7 +103,7 @@ def seeds_note(estimates: Iterable[Estimate]) -> str:
 
 
 def common_notes(results: Results, cells: Sequence[Cell], estimates: Sequence[Estimate]) -> list[str]:
-    """What every table and figure owes its reader: data labels, missing runs, settings that changed since."""
+    """What every table and figure owes its reader: data labels, missing runs, records that were left out."""
     notes = []
     for dataset in dict.fromkeys(cell.run.dataset for cell in cells):
         here = [cell for cell in cells if cell.run.dataset == dataset]
@@ -112,12 +112,10 @@ def common_notes(results: Results, cells: Sequence[Cell], estimates: Sequence[Es
         notes.append("[n/m]: only n of the m planned seeds have been run.")
     if any(not estimate.run and estimate.missing == NO_DATA for estimate in estimates):
         notes.append("† data not at hand.")
-    if drifted := results.drifted(cells):
-        notes.append(
-            f"{len(drifted)} of these runs were made with settings that differ from today's configuration: "
-            + ", ".join(run.folder for run in drifted)
-            + "."
-        )
+    notes += [
+        f"Left out, because its record is not the run that the plan asks for: {folder} ({how})."
+        for folder, how in results.left_out_of(cells).items()
+    ]
     return notes
 
 

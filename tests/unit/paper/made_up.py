@@ -63,7 +63,7 @@ def write_record(folder: Path, run: Run, *, ndcg: float, **changes: Any) -> Path
         "setup": run.setup,
         "fold": run.fold,
         "label": DATASETS.get(run.dataset, ""),
-        "data": {"split_hash": f"hash of {run.dataset} {run.setup}"},
+        "data": {"dataset_hash": f"hash of {run.dataset}", "split_hash": f"hash of {run.dataset} {run.setup}"},
         "settings": dict(run.settings),
         "evaluation": dict(run.evaluation),
         "metrics": {name: ndcg * factor for factor, name in enumerate(METRICS, start=1)},
@@ -94,7 +94,15 @@ def write_ranks(folder: Path, run: Run, ranks: list[int], users: list[int] | Non
 def write_dataset(folder: Path, dataset: str, label: str = "") -> Path:
     path = folder / dataset / "dataset.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"dataset": dataset, "label": label, "users": 22363, "items": 12000, "interactions": 7}))
+    counts = {"users": 22363, "items": 12000, "interactions": 7}
+    path.write_text(json.dumps({"dataset": dataset, "label": label, "dataset_hash": f"hash of {dataset}", **counts}))
+    return path
+
+
+def write_split(folder: Path, dataset: str, setup: str) -> Path:
+    path = folder / dataset / setup / "split.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"dataset": dataset, "split_hash": f"hash of {dataset} {setup}"}))
     return path
 
 
@@ -108,6 +116,8 @@ class World:
         self.runs = runs(self.config)
         for dataset, label in DATASETS.items():
             write_dataset(self.data, dataset, label)
+            for setup in ("temporal", "leave-one-out"):
+                write_split(self.splits, dataset, setup)
 
     def fill(self, value: Callable[[Run], float]) -> "World":
         """Writes every record, its NDCG@10 given by `value`."""
@@ -119,4 +129,4 @@ class World:
         return self.runs[folder]
 
     def results(self) -> Results:
-        return Results(self.config, self.records, self.data)
+        return Results(self.config, self.records, self.data, self.splits)

@@ -1,6 +1,7 @@
 """The command line of the paper area, run as the rules run it, and what it does not import."""
 
 import argparse
+import json
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 from made_up import settings
 
+from createrec.errors import DataError
 from createrec.paper.commands import register
 
 
@@ -20,6 +22,7 @@ def command(world, tmp_path):
 
     def run(*words: str) -> None:
         inputs = ["--config", str(config), "--records", str(world.records), "--data", str(world.data)]
+        inputs += ["--splits", str(world.splits)]
         arguments = parser.parse_args([*words, *inputs])
         arguments.run(arguments)
 
@@ -41,6 +44,27 @@ def test_comparison(command, world):
     names = ("claims", "comparison", "sensitivity", "significance")
     expected = [f"{name}.{suffix}" for name in names for suffix in ("csv", "html", "md")]
     assert sorted(path.name for path in world.out.iterdir()) == expected
+
+
+COMMANDS = {
+    "table": ("table", "2", "--output-stem"),
+    "figure": ("figure", "3", "--output-stem"),
+    "comparison": ("comparison", "--output-folder"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_record_that_is_not_the_plans_is_refused_or_left_out_by_name(command, world, capsys, name):
+    folder = "amazon-beauty/create/table2/seed0"  # in Table 2, and a point of Figure 3
+    path = world.records / folder / "record.json"
+    record = json.loads(path.read_text())
+    record["settings"]["training"]["epochs"] = 1
+    path.write_text(json.dumps(record))
+    with pytest.raises(DataError, match=rf"{folder}/record.json: .* settings.training.epochs is 1, the plan says 50"):
+        command(*COMMANDS[name], str(world.out / "made"))
+    assert not world.out.exists()
+    command(*COMMANDS[name], str(world.out / "made"), "--leave-out")
+    assert f"left out {folder}: settings.training.epochs is 1" in capsys.readouterr().err
 
 
 def test_rendering_needs_no_torch():

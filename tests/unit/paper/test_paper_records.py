@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from createrec.errors import DataError
-from createrec.paper.records import NO_DATA, NOT_RUN, Estimate
+from createrec.paper.records import NO_DATA, NOT_RUN, Estimate, Results
 from createrec.plan import plan
 
 
@@ -50,17 +50,25 @@ def test_a_record_of_another_run_is_refused(world):
     record = json.loads(path.read_text()) | {"seed": 7}
     path.write_text(json.dumps(record))
     results = world.results()
-    with pytest.raises(DataError, match=r"seed0/record\.json: seed is 7, but its place in the plan is for 0"):
+    with pytest.raises(DataError, match=r"seed0/record\.json: .* seed is 7, the plan says 0"):
         results.record(world.run("amazon-beauty/create/table2/seed0"))
 
 
-def test_records_of_different_splits_do_not_stand_in_one_table(world):
+@pytest.mark.parametrize("key", ["dataset_hash", "split_hash"])
+def test_a_record_of_other_data_is_refused(world, key):
     path = world.records / "amazon-beauty/create/table2/seed1/record.json"
-    record = json.loads(path.read_text()) | {"data": {"split_hash": "another"}}
+    record = json.loads(path.read_text())
+    record["data"][key] = "another"
     path.write_text(json.dumps(record))
-    results = world.results()
-    with pytest.raises(DataError, match="different splits of amazon-beauty"):
-        results.estimate(results.cells("table2", "amazon-beauty", "create"), "ndcg@10", "amazon-beauty")
+    with pytest.raises(DataError, match=rf"create/table2/seed1/record\.json: .* other data \({key}"):
+        world.results().record(world.run("amazon-beauty/create/table2/seed1"))
+
+
+@pytest.mark.parametrize("file", ["data/amazon-beauty/dataset.json", "splits/amazon-beauty/temporal/split.json"])
+def test_a_record_whose_data_cannot_be_compared_is_refused(world, file):
+    (world.data.parent / file).unlink()
+    with pytest.raises(DataError, match=rf"there is no .*{file} to compare its data with"):
+        world.results().record(world.run("amazon-beauty/create/table2/seed1"))
 
 
 def test_half_a_record_is_refused(world):
@@ -72,15 +80,21 @@ def test_half_a_record_is_refused(world):
         world.results().record(world.run("amazon-beauty/create/table2/seed0"))
 
 
-def test_settings_that_changed_since_are_found(world):
+@pytest.mark.parametrize("part", ["settings", "evaluation"])
+def test_a_record_of_other_settings_is_refused_or_left_out(world, part):
     path = world.records / "amazon-beauty/create/table2/seed0/record.json"
     record = json.loads(path.read_text())
-    results = world.results()
-    assert results.drifted(results.plan["table2"]) == []
-    record["settings"]["dimension"] = 8
+    change = {"settings": {"dimension": 8}, "evaluation": {"target": "first"}}[part]
+    record[part] |= change
     path.write_text(json.dumps(record))
-    results = world.results()
-    assert [run.folder for run in results.drifted(results.plan["table2"])] == ["amazon-beauty/create/table2/seed0"]
+    run = world.run("amazon-beauty/create/table2/seed0")
+    (key,) = change
+    with pytest.raises(DataError, match=rf"seed0/record\.json: .* {part}\.{key} is .*, the plan says "):
+        world.results().record(run)
+    results = Results(world.config, world.records, world.data, world.splits, leave_out=True)
+    assert results.record(run) is None
+    assert list(results.left_out_of(results.plan["table2"])) == [run.folder]
+    assert results.left_out_of(results.plan["table3"]) == {}
 
 
 def test_data_at_hand_decides_how_a_missing_run_is_called(world):

@@ -51,7 +51,7 @@ def test_trainings_of_their_own_stand_under_the_same_model(world):
     config = validate(settings() | {"sensitivity": part})
     for name, ndcg in (("length-10", 0.02), ("unretrained", 0.03)):
         write_record(world.records, runs(config)[f"amazon-beauty/sasrec/{name}/seed0"], ndcg=ndcg)
-    write_sensitivity(Results(config, world.records, world.data), world.out)
+    write_sensitivity(Results(config, world.records, world.data, world.splits), world.out)
     text = (world.out / "sensitivity.md").read_text()
     assert "|  | max_length=10 | 2.00 | 4.00 |" in text
     assert "|  | retrained=false | 3.00 | 6.00 |" in text

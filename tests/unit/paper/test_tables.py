@@ -9,7 +9,7 @@ from made_up import settings
 
 from createrec.config import validate
 from createrec.errors import ConfigError
-from createrec.paper.records import NO_DATA, Estimate
+from createrec.paper.records import NO_DATA, Estimate, Results
 from createrec.paper.tables import (
     TABLES,
     Entry,
@@ -185,19 +185,25 @@ def test_the_same_records_give_the_same_bytes(world, number):
         assert (world.out / f"first{suffix}").read_bytes() == (world.out / f"second{suffix}").read_bytes()
 
 
-def test_settings_that_changed_since_are_named_in_the_notes(world):
+def test_a_record_that_was_left_out_is_named_in_the_notes_and_counts_as_not_run(world):
     path = world.records / "amazon-beauty/sasrec/table2/seed0/record.json"
     record = json.loads(path.read_text())
     record["settings"]["dropout"] = 0.9
     path.write_text(json.dumps(record))
-    assert any("amazon-beauty/sasrec/table2/seed0" in note for note in table2(world.results()).notes)
+    results = Results(world.config, world.records, world.data, world.splits, leave_out=True)
+    made = table2(results)
+    assert (
+        "Left out, because its record is not the run that the plan asks for: amazon-beauty/sasrec/table2/seed0 "
+        "(settings.dropout is 0.9, the plan says 0.3)."
+    ) in made.notes
+    entry = next(entry for entry in made.entries if entry.coordinates["model"] == "sasrec")
+    assert entry.estimate.values == pytest.approx((0.018,))  # the second seed's alone
 
 
 def test_table1_by_hand(world):
     split = {"train_interactions": 800167, "train_users": 5400, "test_users": 1143, "cold_targets": 0.0074}
-    path = world.splits / "ml-1m" / "temporal" / "split.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(split))
+    (world.splits / "ml-1m" / "temporal" / "split.json").write_text(json.dumps(split))
+    (world.splits / "amazon-beauty" / "temporal" / "split.json").unlink()
     write_table(world.results(), 1, world.splits, world.out / "table1")
     text = (world.out / "table1.md").read_text()
     assert "| MovieLens-1M | 22,363 | 12,000 | 7 | 800,167 | 5,400 | 1,143 | 0.7 |" in text
