@@ -17,6 +17,7 @@ from createrec.config import ProjectConfig
 from createrec.data.datasets import split_dataset
 from createrec.errors import CreaterecError
 from createrec.files import atomic_path, read_json
+from createrec.matching import Preparations, differences
 from createrec.plan import Run, plan
 
 RECORD_FILES = ("record.json", "ranks.parquet")
@@ -46,26 +47,40 @@ class Job:
     capture: bool
 
 
-def missing_runs(
-    config: ProjectConfig, published: Path, datasets: Sequence[str], groups: Sequence[str] = GROUP_ORDER
-) -> list[Run]:
-    """Planned runs without a record of their settings, the most valuable first.
+def planned_runs(config: ProjectConfig, datasets: Sequence[str], groups: Sequence[str] = GROUP_ORDER) -> list[Run]:
+    """The plan's runs on these datasets, the most valuable first.
 
     Groups come in the order given; within a group every cell gets its first seed before any gets its second, because
-    a table with one seed everywhere says more than half a table with three. A record of other settings than today's
-    is one to be made again.
+    a table with one seed everywhere says more than half a table with three.
     """
-
-    def published_already(run: Run) -> bool:
-        record = published / "runs" / run.folder / RECORD_FILES[0]
-        return record.exists() and run.matches(read_json(record))
-
     cells = plan(config)
     ordered: dict[str, Run] = {}
     for group in groups:
         for cell in sorted(cells[group], key=lambda cell: cell.run.seed):
             ordered.setdefault(cell.run.folder, cell.run)
-    return [run for run in ordered.values() if run.dataset in datasets and not published_already(run)]
+    return [run for run in ordered.values() if run.dataset in datasets]
+
+
+def missing_runs(runs: Sequence[Run], published: Path, results: Path) -> list[Run]:
+    """Those of `runs` without a published record of their settings, switches and data.
+
+    The data are those in `results`, as far as they are prepared there, and else those that were published: a record
+    of other data than today's is one to be made again.
+    """
+    theirs, ours = (Preparations(folder / "data", folder / "splits") for folder in (published, results))
+
+    def made(run: Run) -> bool:
+        path = published / "runs" / run.folder / RECORD_FILES[0]
+        hashes = theirs.hashes(run.dataset, run.setup) | ours.hashes(run.dataset, run.setup)
+        return path.exists() and not differences(run, read_json(path), hashes)
+
+    return [run for run in runs if not made(run)]
+
+
+def prepare_data(config: ProjectConfig, runs: Sequence[Run], results: Path) -> None:
+    """Prepares and splits, in `results`, what `runs` learn from."""
+    for dataset, setup in dict.fromkeys((run.dataset, run.setup) for run in runs):
+        split_dataset(config, dataset, setup, results)
 
 
 def make_record(job: Job) -> float:
@@ -104,7 +119,6 @@ def _work(jobs: multiprocessing.Queue, reports: multiprocessing.Queue) -> None:
 
 
 def campaign(
-    config: ProjectConfig,
     runs: Sequence[Run],
     *,
     results: Path,
@@ -116,18 +130,14 @@ def campaign(
 ) -> list[str]:
     """Makes as many of `runs` as fit into `seconds`, `workers` at a time; returns a line for each that ended.
 
-    When the time is up, running trainings are stopped; their checkpoints stay in `results`.
+    Their data are prepared (`prepare_data`); what describes them is published at once. When the time is up, running
+    trainings are stopped; their checkpoints stay in `results`.
     """
     deadline = time.monotonic() + seconds
     for dataset, setup in dict.fromkeys((run.dataset, run.setup) for run in runs):
-        split_dataset(config, dataset, setup, results)
-        for source in (
-            results / "data" / dataset / "dataset.json",
-            results / "splits" / dataset / setup / "split.json",
-        ):
-            if source.exists():
-                with atomic_path(published / source.relative_to(results)) as temporary:
-                    shutil.copyfile(source, temporary)
+        for source in Preparations(results / "data", results / "splits").files(dataset, setup).values():
+            with atomic_path(published / source.relative_to(results)) as temporary:
+                shutil.copyfile(source, temporary)
     context = multiprocessing.get_context("spawn")
     jobs, reports = context.Queue(), context.Queue()
     for run in runs:

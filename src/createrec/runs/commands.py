@@ -220,22 +220,24 @@ def run_run(options: argparse.Namespace) -> None:
 
 
 def run_campaign(options: argparse.Namespace) -> None:
-    from createrec.runs.campaign import GROUP_ORDER, archive, campaign, missing_runs
+    from createrec.runs.campaign import GROUP_ORDER, archive, campaign, missing_runs, planned_runs, prepare_data
 
     config = config_of(options)
     groups = options.groups or GROUP_ORDER
     unknown = sorted(set(groups) - set(GROUP_ORDER))
     if unknown:
         raise ConfigError(f"--groups: unknown {', '.join(unknown)}; known: {', '.join(GROUP_ORDER)}")
-    runs = missing_runs(config, options.published, options.datasets, groups)
+    runs = planned_runs(config, options.datasets, groups)
     runs = [run for run in runs if options.models is None or run.model in options.models]
+    if not options.list:  # before anything counts as made: its data may have changed since
+        prepare_data(config, runs, options.results)
+    runs = missing_runs(runs, options.published, options.results)
     if options.list:
         print("\n".join(run.folder for run in runs))
         return
     # Asked to end, the command ends its workers too: only an exit in order does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     lines = campaign(
-        config,
         runs,
         results=options.results,
         published=options.published,

@@ -16,7 +16,7 @@ from support import interactions, plain_settings
 from createrec import cli
 from createrec.config import load
 from createrec.files import read_json
-from createrec.runs.campaign import RECORD_FILES, missing_runs
+from createrec.runs.campaign import RECORD_FILES, missing_runs, planned_runs
 
 MODELS = ("random", "sasrec", "ultragcn", "create")
 TINY = {"epochs": 1, "batch_size": 16, "edge_batch_size": 64, "learning_rate": 0.01}
@@ -55,7 +55,8 @@ def project(tmp_path, monkeypatch):
 
 
 def missing(project, **options):
-    return missing_runs(load([project / "config.yaml"]), project / "results/published", ["mine"], **options)
+    runs = planned_runs(load([project / "config.yaml"]), ["mine"], **options)
+    return missing_runs(runs, project / "results/published", project / "results")
 
 
 def folders(project, **options):
@@ -72,7 +73,7 @@ def test_every_cell_has_its_first_seed_before_any_has_its_second(project):
     sweep = [f"mine/create/warmup-0/seed{seed}" for seed in SEEDS]
     assert folders(project) == table + sweep
     assert folders(project, groups=["ablation_warmup"])[0] == "mine/create/warmup-0/seed0"
-    assert missing_runs(load([project / "config.yaml"]), project, ["another"]) == []
+    assert planned_runs(load([project / "config.yaml"]), ["another"]) == []
 
 
 def test_a_campaign_makes_the_records_of_its_runs_and_leaves_no_checkpoint(project, capsys):
@@ -105,6 +106,17 @@ def test_a_record_of_other_settings_is_made_again(project):
     assert campaign("--models", "sasrec") == 0
     record = read_json(project / "results/published/runs/mine/sasrec/table2/seed0/record.json")
     assert record["settings"]["dropout"] == 0.1
+
+
+def test_a_list_names_the_records_of_other_data_too(project, capsys):
+    assert campaign("--models", "random", "--groups", "table2") == 0
+    path = project / "results/published/runs/mine/random/table2/seed1/record.json"
+    record = read_json(path)
+    record["data"]["dataset_hash"] = "another"
+    path.write_text(json.dumps(record))
+    capsys.readouterr()
+    assert campaign("--list", "--models", "random", "--groups", "table2") == 0
+    assert capsys.readouterr().out.splitlines() == ["mine/random/table2/seed1"]
 
 
 def test_a_run_that_fails_is_reported_and_the_others_are_made(project, capsys):
