@@ -2,7 +2,8 @@
 
 `config.yaml` is the paper as data; overlays narrow or widen it (maps merge, lists replace). Every class
 here forbids keys it does not know, so a misspelt key is an error and never a silent default. The JSON
-schema in `workflow/schemas/` is generated from these classes (`createrec schema`).
+schema in `workflow/schemas/` is generated from these classes (`createrec schema`). Who adds a setting of a model or a
+switch of the evaluation adds what the code did before to `matching.ADDED_SETTINGS`: older records stay true.
 """
 
 import itertools

@@ -37,6 +37,9 @@ ADDED_SETTINGS: tuple[AddedSetting, ...] = (
     AddedSetting("evaluation", "target_draws", 1),
     AddedSetting("evaluation", "without_history", "ask"),
     AddedSetting("evaluation", "coverage_of", "catalogue"),
+    AddedSetting("bert4rec", "attention_dropout", None),
+    AddedSetting("bert4rec", "inner_dropout", None),
+    AddedSetting("bert4rec", "attention_start", "xavier"),
 )
 """One line for each setting added since: without it, records that are still true would count as another run's."""
 
