@@ -44,6 +44,7 @@ rule all:
     input:
         collect("results/tables/table{number}.csv", number=range(1, 6)),
         collect("paper_figures/figure{number}.pdf", number=range(2, 6)),
+        "paper_figures/gains.pdf",
         "results/comparison/claims.md",
         "results/metrics.csv",
 

@@ -352,6 +352,13 @@ def records_of(group):
     return run_files(dict.fromkeys(cell.run.folder for cell in PLAN[group]), "record.json")
 
 
+def levels_of(ablation):
+    """The records of Table 2 that Figures 3 to 5 compare with: SASRec's and CREATE's on the ablation's datasets."""
+    datasets = getattr(PROJECT.ablations, ablation).datasets
+    cells = [cell for cell in PLAN["table2"] if cell.run.dataset in datasets and cell.run.model in ("sasrec", "create")]
+    return run_files(dict.fromkeys(cell.run.folder for cell in cells), "record.json")
+
+
 def summaries_of(datasets):
     return [f"results/data/{dataset}/dataset.json" for dataset in datasets]
 

@@ -1,5 +1,5 @@
-# Figures 2 to 5, each as PDF and PNG with the data behind it as CSV. Each figure's rule is also its target; `cells` is
-# there as in tables.smk.
+# Figures 2 to 5 and Table 2 as a picture (gains), each as PDF and PNG with the data behind it as CSV. Each rule is also its
+# target; `cells` is there as in tables.smk.
 
 
 rule figure2:
@@ -19,14 +19,14 @@ rule figure2:
         "logs/figures/figure2.log",
     localrule: True
     params:
-        number=2,
+        name=2,
         cells=cells_of("figure2"),
         stem=subpath(output.pdf, strip_suffix=".pdf"),
     message:
-        "Drawing Figure {params.number}"
+        "Drawing {output.png}"
     shell:
         """
-        createrec figure {params.number} --config results/config.json --records results/runs \
+        createrec figure {params.name} --config results/config.json --records results/runs \
             --output-stem {params.stem:q} 2>&1 | tee {log:q}
         """
 
@@ -34,6 +34,7 @@ rule figure2:
 use rule figure2 as figure3 with:
     input:
         records=records_of("ablation_graph_size"),
+        levels=levels_of("graph_size"),
         code=code_of("figure"),
     output:
         pdf="paper_figures/figure3.pdf",
@@ -47,7 +48,7 @@ use rule figure2 as figure3 with:
     log:
         "logs/figures/figure3.log",
     params:
-        number=3,
+        name=3,
         cells=cells_of("ablation_graph_size"),
         stem=subpath(output.pdf, strip_suffix=".pdf"),
 
@@ -55,6 +56,7 @@ use rule figure2 as figure3 with:
 use rule figure2 as figure4 with:
     input:
         records=records_of("ablation_warmup"),
+        levels=levels_of("warmup"),
         code=code_of("figure"),
     output:
         pdf="paper_figures/figure4.pdf",
@@ -68,7 +70,7 @@ use rule figure2 as figure4 with:
     log:
         "logs/figures/figure4.log",
     params:
-        number=4,
+        name=4,
         cells=cells_of("ablation_warmup"),
         stem=subpath(output.pdf, strip_suffix=".pdf"),
 
@@ -76,6 +78,7 @@ use rule figure2 as figure4 with:
 use rule figure2 as figure5 with:
     input:
         records=records_of("ablation_barlow_weight"),
+        levels=levels_of("barlow_weight"),
         code=code_of("figure"),
     output:
         pdf="paper_figures/figure5.pdf",
@@ -89,6 +92,27 @@ use rule figure2 as figure5 with:
     log:
         "logs/figures/figure5.log",
     params:
-        number=5,
+        name=5,
         cells=cells_of("ablation_barlow_weight"),
+        stem=subpath(output.pdf, strip_suffix=".pdf"),
+
+
+use rule figure2 as gains with:
+    input:
+        records=records_of("table2"),
+        code=code_of("figure"),
+    output:
+        pdf="paper_figures/gains.pdf",
+        png=report(
+            "paper_figures/gains.png",
+            caption="../report/gains.rst",
+            category="Figures",
+            labels={"figure": "Table 2 as a picture"},
+        ),
+        csv="paper_figures/gains.csv",
+    log:
+        "logs/figures/gains.log",
+    params:
+        name="gains",
+        cells=cells_of("table2"),
         stem=subpath(output.pdf, strip_suffix=".pdf"),

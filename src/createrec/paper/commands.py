@@ -34,7 +34,7 @@ def _figure(options: argparse.Namespace) -> None:
     from createrec.paper.figures import write_figure
 
     results = _results(options)
-    write_figure(results, options.number, options.output_stem)
+    write_figure(results, options.name, options.output_stem)
     _name_left_out(results)
 
 
@@ -72,8 +72,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     table.add_argument("--output-stem", type=Path, required=True, metavar="PATH", help="path without its suffix")
     table.set_defaults(run=_table)
 
-    figure = subparsers.add_parser("figure", help="one of Figures 2-5 from records: .pdf, .png, .csv")
-    figure.add_argument("number", type=int, help="2 to 5")
+    figure = subparsers.add_parser("figure", help="Figures 2-5 and Table 2 as a picture: .pdf, .png, .csv")
+    figure.add_argument("name", help="2, 3, 4, 5, or gains: Table 2 as a picture")
     _add_inputs(figure)
     figure.add_argument("--output-stem", type=Path, required=True, metavar="PATH", help="path without its suffix")
     figure.set_defaults(run=_figure)

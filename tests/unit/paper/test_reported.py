@@ -40,4 +40,4 @@ def test_numbers_print_as_in_the_paper():
 def test_figures_are_known_by_their_description():
     assert described("figure4")["amazon-beauty"] == {"best": 50}
     assert described("figure5")["amazon-sports"]["best"] == 0.2
-    assert described("figure2") == {}
+    assert described("figure2")["amazon-sports"] == {"last_level": 2.0}
