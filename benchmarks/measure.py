@@ -46,10 +46,10 @@ def made_split(shape: Shape) -> Split:
     return split(shaped(shape.users, shape.items, shape.interactions), LeaveOneOutSetup())
 
 
-def model_of(made: Split, settings: dict) -> Recommender:
+def model_of(made: Split, settings: dict, seed: int = 0) -> Recommender:
     """An untrained model on the CPU."""
     typed = validate({"model": settings}, "benchmark", ModelSettings).model
-    return build_model(typed, training_data(made, FOLD, CPU), Randomness(0))
+    return build_model(typed, training_data(made, FOLD, CPU), Randomness(seed))
 
 
 def first_phase(model: Recommender, index: int = 0) -> EpochRunner:

@@ -1,9 +1,11 @@
-"""Do UltraGCN's shared negatives cost quality? Validation NDCG@10 on the real amazon-beauty, shared against own ones.
+"""What do UltraGCN's negatives cost, and what do they give? Validation of a real dataset, by who shares them.
 
     CREATEREC_MIRROR=FOLDER python benchmarks/negatives.py
+    CREATEREC_MIRROR=FOLDER python benchmarks/negatives.py --dataset ml-1m --epochs 24 --seeds 1
 
-Own negatives are what the authors draw: so many for each edge. Shared ones are drawn once a batch, with the same
-expectation. Everything else is the same; the best epoch of each seed counts.
+Own negatives are what the authors draw: so many for each edge. Shared ones are drawn once per group of edges, or once
+per batch, with the same expectation of the loss. Everything else is the same. The plateau on which only popularity
+has been learnt shows in the coverage: `epochs_to_leave` is the first epoch after which Coverage@10 is above 10 %.
 """
 
 import argparse
@@ -13,79 +15,81 @@ import time
 from pathlib import Path
 
 import torch
-from environments import HERE
-from measure import CPU, FOLD, first_phase, machine
-from quality import DATASET, beauty, ndcg
-from torch import Tensor
-from torch.nn import functional as F
+from environments import HERE, SCRATCH
+from measure import FOLD, first_phase, machine, model_of
 
-from createrec.config import ModelSettings, load, validate
+from createrec.config import EvaluationConfig, load
+from createrec.data.commands import split_dataset
 from createrec.data.split import Queries, Split
 from createrec.errors import CreaterecError
+from createrec.evaluation.metrics import metrics
+from createrec.evaluation.ranking import rank
 from createrec.files import write_json
-from createrec.models.single import GraphRecommender
-from createrec.models.ultragcn import UltraGCNEncoder
 from createrec.plan import resolve
-from createrec.randomness import Randomness
-from createrec.runs.run import training_data
 from createrec.training.device import keep_big_blocks
 
-
-class OwnNegatives(UltraGCNEncoder):
-    """UltraGCN with negatives of its own for each edge."""
-
-    def negative_loss(self, users: Tensor, user_beta: Tensor, item_table: Tensor) -> Tensor:
-        c = self.config
-        generator = self.randomness.generator("negatives/graph")
-        drawn = torch.randint(len(item_table), (len(users), c.negatives), generator=generator)
-        scores = torch.bmm(F.embedding(drawn, item_table), users[:, :, None])[:, :, 0]
-        weights = c.negative_base_weight + c.negative_degree_weight * user_beta[:, None] * self.item_beta[drawn]
-        return (weights * F.softplus(scores)).sum()
+# Edges that share their negatives; null is the whole batch.
+SHARED_BY = {"own": 1, "groups of 64": 64, "batch": None}
+# Coverage@10 of a model that knows only what is popular stays below this.
+PLATEAU = 0.10
 
 
-KINDS = {"shared": UltraGCNEncoder, "own": OwnNegatives}
-
-
-def curve(kind: str, settings: dict, seed: int, epochs: int, made: Split, queries: Queries) -> dict:
-    """Validation NDCG@10 after each epoch, and the core-seconds of training."""
-    config = validate({"model": settings}, "benchmark", ModelSettings).model
-    model = GraphRecommender(config, training_data(made, FOLD, CPU), Randomness(seed), KINDS[kind])
+def curve(settings: dict, seed: int, epochs: int, made: Split, queries: Queries) -> dict:
+    """Validation after each epoch, and the core-seconds of training."""
+    model = model_of(made, settings, seed)
     runner = first_phase(model)
-    values, seconds = [], 0.0
+    history, seconds = [], 0.0
     for _ in range(epochs):
         started = time.process_time()
         runner.epoch()
         seconds += time.process_time() - started
-        values.append(ndcg(model, queries))
-    return {"negatives": kind, "seed": seed, "core_seconds": seconds, "ndcg@10": values}
+        ranking = rank(model, queries, remove_seen=True, k=10)
+        history.append(metrics(ranking.ranks, ranking.top, made.item_count, (10,)))
+    edges = epochs * len(runner.streams.edges.users)
+    left = next((epoch for epoch, found in enumerate(history, 1) if found["coverage@10"] > PLATEAU), None)
+    return {
+        "seed": seed,
+        "core_seconds": seconds,
+        "edges_per_core_second": edges / seconds,
+        "epochs_to_leave": left,
+        "best ndcg@10": max(found["ndcg@10"] for found in history),
+        "history": history,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset", default="amazon-beauty")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--negatives", type=int, default=271, help="an edge, or a batch that shares them")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "negatives.json")
+    parser.add_argument("--negatives", type=int, default=271, help="per edge, or per group that shares them")
+    parser.add_argument("--initial-std", type=float, default=0.1)
+    parser.add_argument("--output", type=Path, help="default: benchmarks/results/negatives-DATASET.json")
     options = parser.parse_args()
     keep_big_blocks()
     torch.set_num_threads(1)
     try:
-        made, queries = beauty()
-        settings = resolve(load([HERE.parent / "config.yaml"]), DATASET, "ultragcn", {"negatives": options.negatives})
+        config = load([HERE.parent / "config.yaml"])
+        made, _ = split_dataset(config, options.dataset, "temporal", SCRATCH / "quality")
+        overrides = {"negatives": options.negatives, "initial_std": options.initial_std}
+        settings = resolve(config, options.dataset, "ultragcn", overrides)
     except CreaterecError as error:
         sys.exit(f"error: {error}")
-    curves = []
+    queries, curves = made.queries(FOLD, EvaluationConfig()), []
     for seed in range(options.seeds):
-        for kind in KINDS:
-            curves.append(curve(kind, settings, seed, options.epochs, made, queries))
-            found = curves[-1]
+        for kind, shared_by in SHARED_BY.items():
+            found = curve({**settings, "negatives_shared_by": shared_by}, seed, options.epochs, made, queries)
+            curves.append({"negatives": kind, **found})
             print(
-                f"{kind}, seed {seed}: best {max(found['ndcg@10']):.5f}, {found['core_seconds']:.0f} core-s", flush=True
+                f"{kind}, seed {seed}: best {found['best ndcg@10']:.5f}, plateau left in epoch "
+                f"{found['epochs_to_leave']}, {found['edges_per_core_second']:,.0f} edges per core-second",
+                flush=True,
             )
-    best = {kind: [max(one["ndcg@10"]) for one in curves if one["negatives"] == kind] for kind in KINDS}
-    for kind, values in best.items():
-        print(f"{kind}: {statistics.mean(values):.5f} +- {statistics.stdev(values) if len(values) > 1 else 0:.5f}")
-    write_json(options.output, {"machine": machine(), "settings": settings, "curves": curves, "best": best})
+    for kind in SHARED_BY:
+        best = [found["best ndcg@10"] for found in curves if found["negatives"] == kind]
+        print(f"{kind}: {statistics.mean(best):.5f} +- {statistics.stdev(best) if len(best) > 1 else 0:.5f}")
+    output = options.output or HERE / "results" / f"negatives-{options.dataset}.json"
+    write_json(output, {"machine": machine(), "settings": settings, "curves": curves})
 
 
 if __name__ == "__main__":

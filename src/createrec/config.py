@@ -118,7 +118,15 @@ class SequenceEncoderConfig(Strict):
     loss: SequenceLoss = CrossEntropyConfig()
 
 
-class SASRecEncoderConfig(SequenceEncoderConfig):
+class TransformerEncoderConfig(SequenceEncoderConfig):
+    """What the encoders with a table of positions add."""
+
+    positions: Literal["newest", "oldest"] = Field(
+        "newest", description="the item that has position 0: the newest (left padding) or the oldest (right padding)"
+    )
+
+
+class SASRecEncoderConfig(TransformerEncoderConfig):
     """Causal Transformer (paper, Section 3.3)."""
 
     kind: Literal["sasrec"] = "sasrec"
@@ -128,7 +136,7 @@ class SASRecEncoderConfig(SequenceEncoderConfig):
     feedforward_factor: Count = Field(1, description="inner size of the feed-forward layer, in dimensions")
 
 
-class BERT4RecEncoderConfig(SequenceEncoderConfig):
+class BERT4RecEncoderConfig(TransformerEncoderConfig):
     """Bidirectional Transformer trained by masking (paper, Section 3.3)."""
 
     kind: Literal["bert4rec"] = "bert4rec"
@@ -172,7 +180,13 @@ class UltraGCNEncoderConfig(GraphEncoderConfig):
     """
 
     kind: Literal["ultragcn"] = "ultragcn"
-    negatives: Count = Field(200, description="sampled items, shared by the batch")
+    negatives: Count = Field(200, description="sampled items of each edge")
+    negatives_shared_by: Count | None = Field(
+        64, description="edges of a step that share their sampled items; 1 = each has its own, null = the whole batch"
+    )
+    initial_std: Positive = Field(
+        0.1, description="standard deviation of the user table's start (and of the item table's, where it is alone)"
+    )
     negative_weight: Weight = Field(10.0, description="weight of the mean over the negatives")
     positive_base_weight: Weight = Field(1e-7, description="L_O's weight of a positive (w1)")
     positive_degree_weight: Weight = Field(1.0, description="L_C's weight of a positive, times beta (w2)")
@@ -263,8 +277,16 @@ class LightGCNConfig(LightGCNEncoderConfig, TrainableConfig):
     """LightGCN alone (Table 2)."""
 
 
+class UltraGCNTrainingConfig(TrainingConfig):
+    # It learns popularity first and stays there for thousands of steps, in which validation does not rise.
+    patience: Count = Field(50, description="epochs without a better validation NDCG@10 before a tuning run stops")
+    edge_batch_size: Count = Field(1024, description="interactions per step")
+
+
 class UltraGCNConfig(UltraGCNEncoderConfig, TrainableConfig):
     """UltraGCN alone (Table 2)."""
+
+    training: UltraGCNTrainingConfig = UltraGCNTrainingConfig()
 
 
 SequenceEncoderChoice = Annotated[

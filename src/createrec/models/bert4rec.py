@@ -21,7 +21,7 @@ from createrec.data.batch import SequenceBatch
 from createrec.losses.cross_entropy import sequence_loss
 from createrec.models.base import normal_
 from createrec.models.sequence_encoder import INITIAL_STD, LocalLoss, training_rows
-from createrec.models.transformer import BlockEncoder, PostNormBlock
+from createrec.models.transformer import BlockEncoder, PostNormBlock, token_positions
 from createrec.ops.dropout import Dropout
 from createrec.ops.ragged import Packed, Sequences, append, pack
 from createrec.randomness import Randomness
@@ -65,7 +65,8 @@ class BERT4RecEncoder(BlockEncoder):
         masked = packed.items == self.item_count
         vectors = nn.functional.embedding(packed.items.masked_fill(masked, 0), item_table)
         vectors = torch.where(masked[:, None], self.mask_vector, vectors)
-        return self.dropout(self.norm(vectors + self.positions.index_select(0, packed.from_end)))
+        positions = self.positions.index_select(0, token_positions(packed, self.config.positions))
+        return self.dropout(self.norm(vectors + positions))
 
     def local_loss(
         self, sequences: Sequences, batch: SequenceBatch, item_table: Tensor, want_states: bool

@@ -1,7 +1,6 @@
 """What graph encoders share: the edges, a user table, and what a step and a query ask them for."""
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,15 +37,26 @@ class GlobalLoss:
 class GraphEncoder(nn.Module):
     """A user table beside an item table that it does not own, tied by the user-item graph."""
 
-    #: Standard deviation of the user table's start (and of the item table's, where the encoder stands alone).
-    INITIAL_STD: ClassVar[float]
+    def __init__(
+        self,
+        config: GraphEncoderConfig,
+        dimension: int,
+        data: TrainingData,
+        randomness: Randomness,
+        initial_std: float = 0.1,
+    ) -> None:
+        """Draws the user table.
 
-    def __init__(self, config: GraphEncoderConfig, dimension: int, data: TrainingData, randomness: Randomness) -> None:
+        Args:
+            initial_std: standard deviation of the user table's start (and of the item table's, where the encoder
+                stands alone).
+        """
         super().__init__()
+        self.initial_std = initial_std
         self.randomness = randomness
         self.edges = build_edges(data, config.graph_last, config.graph_percent)
         self.user_table = nn.Parameter(torch.empty(data.user_count, dimension, device=data.device))
-        normal_(self.user_table, self.INITIAL_STD, randomness.generator("init/graph"))
+        normal_(self.user_table, initial_std, randomness.generator("init/graph"))
 
     def vectors(self, item_table: Tensor, users: Tensor, items: Tensor) -> GraphVectors:
         """Vectors that score, of these users and these items (int64, any number of each, repeated or none)."""

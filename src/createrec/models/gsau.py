@@ -68,8 +68,8 @@ class GSAUEncoder(BlockEncoder):
                 nn.init.zeros_(parameter)
 
     def embed(self, packed: Packed, item_table: Tensor) -> Tensor:
-        from_start = packed.lengths[packed.row] - 1 - packed.from_end
-        return self.dropout(self.norm(F.embedding(packed.items, item_table) + F.embedding(from_start, self.positions)))
+        positions = F.embedding(packed.from_start, self.positions)
+        return self.dropout(self.norm(F.embedding(packed.items, item_table) + positions))
 
     def query_tokens(self, histories: Sequences, rows: Tensor) -> Packed:
         return pack(histories, rows, self.max_length)

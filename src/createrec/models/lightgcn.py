@@ -24,8 +24,6 @@ from createrec.randomness import Randomness
 class LightGCNEncoder(GraphEncoder):
     """The graph encoder with learnt layer-0 user vectors and a shared item table."""
 
-    INITIAL_STD = 0.1
-
     def __init__(
         self, config: LightGCNEncoderConfig, dimension: int, data: TrainingData, randomness: Randomness
     ) -> None:

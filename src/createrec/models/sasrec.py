@@ -5,11 +5,12 @@ Klenitskiy and Vasilev, "Turning Dross Into Gold Loss", RecSys 2023.
 
     H = TransformerEncoder(sqrt(d) E[items] + P),  s_u = E H[c],  L = -mean log softmax(s)[next item]
 
-Where this implementation differs: positions are counted from the newest item, which is what left padding
-means; padded positions do not exist, so no token attends to padding (the lineage with left padding lets
-zero keys take part, the one with right padding does not). `block_order: query_norm` is the block of that
-lineage: the attention's queries are normalised, its keys and values are not, and both residuals start at the
-normalised input; `pre_norm` is the standard block.
+Where this implementation differs: padded positions do not exist, so no token attends to padding (the lineage
+with left padding lets zero keys take part, the one with right padding does not). `positions: newest` counts
+positions from the newest item, which is what left padding means; `oldest` counts them from the oldest item that
+is read, which is what right padding means. `block_order: query_norm` is the block of that lineage: the attention's
+queries are normalised, its keys and values are not, and both residuals start at the normalised input; `pre_norm`
+is the standard block.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ from createrec.data.batch import SequenceBatch
 from createrec.losses.cross_entropy import sequence_loss
 from createrec.models.attention import Attention
 from createrec.models.sequence_encoder import LocalLoss, training_rows
-from createrec.models.transformer import LAYER_NORM_EPSILON, BlockEncoder, FeedForward
+from createrec.models.transformer import LAYER_NORM_EPSILON, BlockEncoder, FeedForward, token_positions
 from createrec.ops.attention import Rectangle, rectangles
 from createrec.ops.dropout import Dropout
 from createrec.ops.ragged import Packed, Sequences, pack
@@ -80,8 +81,11 @@ class SASRecEncoder(BlockEncoder):
         self.initialise()
 
     def embed(self, packed: Packed, item_table: Tensor) -> Tensor:
-        items, positions = F.embedding(packed.items, item_table), self.positions.index_select(0, packed.from_end)
+        items, positions = F.embedding(packed.items, item_table), self.positions.index_select(0, self._places(packed))
         return self.dropout(torch.add(positions, items, alpha=self.scale))
+
+    def _places(self, packed: Packed) -> Tensor:
+        return token_positions(packed, self.config.positions)
 
     def finish(self, x: Tensor) -> Tensor:
         return self.norm(x)
@@ -116,7 +120,7 @@ class SASRecEncoder(BlockEncoder):
         keys_values[self.item_count :] += layer.bias
 
         def read(packed: Packed) -> Tensor:
-            places = torch.stack([packed.items, packed.from_end + self.item_count], dim=1)
+            places = torch.stack([packed.items, self._places(packed) + self.item_count], dim=1)
             x, key_value = (F.embedding_bag(places, table, mode="sum") for table in (inputs, keys_values))
             layout = rectangles(packed, masks=True)
             x = first(x, layout, causal=True, key_value=key_value)

@@ -59,8 +59,8 @@ class GraphRecommender(Recommender):
     ) -> None:
         super().__init__(data, randomness)
         self.config = config
-        self.item_table = make_item_table(data, config.dimension, encoder_class.INITIAL_STD, randomness)
         self.graph = encoder_class(config, config.dimension, data, randomness)
+        self.item_table = make_item_table(data, config.dimension, self.graph.initial_std, randomness)
         self.edges = self.graph.edges
 
     def phases(self) -> tuple[Phase, ...]:

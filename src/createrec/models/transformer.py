@@ -65,6 +65,11 @@ class PostNormBlock(nn.Module):
         return self.feedforward_norm(self.feedforward(own).add_(own))
 
 
+def token_positions(packed: Packed, counted_from: str) -> Tensor:
+    """int64 [tokens], rows of a table of positions: 0 is each row's newest or oldest token."""
+    return packed.from_start if counted_from == "oldest" else packed.from_end
+
+
 class BlockEncoder(SequenceEncoder):
     """Embeds tokens and passes them through `blocks`. Newest states need but one query a row in the last block."""
 

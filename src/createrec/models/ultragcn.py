@@ -9,8 +9,10 @@ Reference: Mao et al., "UltraGCN", CIKM 2021.
                                   + l2 * (|e_u|^2 + |e_i|^2) / 2
 
 Where this implementation differs: a mean over the batch's edges where the authors sum, so that w_global means
-the same for every batch size; negatives shared by the batch, which leaves the expectation and turns their
-scores into one matrix product; L2 over the batch's rows where the authors add that of the whole tables.
+the same for every batch size; negatives shared by small groups of edges, which turns their scores into a batched
+matrix product; L2 over the batch's rows where the authors add that of the whole tables. Sharing leaves the
+expectation of the loss as it is, but not the progress: with few different negatives per step an item is drawn in few
+steps, and the popularity plateau on which training begins gets longer, longest where the whole batch shares them.
 "The paper's hard negatives" have no counterpart in UltraGCN: negatives are uniform.
 """
 
@@ -31,12 +33,10 @@ from createrec.randomness import Randomness
 class UltraGCNEncoder(GraphEncoder):
     """The graph encoder without propagation."""
 
-    INITIAL_STD = 1e-3
-
     def __init__(
         self, config: UltraGCNEncoderConfig, dimension: int, data: TrainingData, randomness: Randomness
     ) -> None:
-        super().__init__(config, dimension, data, randomness)
+        super().__init__(config, dimension, data, randomness, config.initial_std)
         self.config = config
         user_degree = torch.bincount(self.edges.users, minlength=data.user_count)
         item_degree = torch.bincount(self.edges.items, minlength=data.item_count)
@@ -67,15 +67,27 @@ class UltraGCNEncoder(GraphEncoder):
         return GlobalLoss(loss, vectors.users[len(users) :])
 
     def negative_loss(self, users: Tensor, user_beta: Tensor, item_table: Tensor) -> Tensor:
-        """Weighted sum over the batch's users [edges, d] and uniform negatives that they share."""
+        """Weighted sum over the batch's users [edges, d] and uniform negatives that each group of them shares."""
         c = self.config
+        size = min(c.negatives_shared_by or len(users), len(users))
         generator = self.randomness.generator("negatives/graph")
-        drawn = torch.randint(len(item_table), (c.negatives,), device=item_table.device, generator=generator)
-        return negative_softplus(
-            users,
-            item_table[drawn],
-            user_beta,
-            self.item_beta[drawn],
-            c.negative_base_weight,
-            c.negative_degree_weight,
-        )
+        shape = (-(-len(users) // size), c.negatives)
+        drawn = torch.randint(len(item_table), shape, device=item_table.device, generator=generator)
+        whole = len(users) // size * size
+        loss = users.new_zeros(())
+        # The last group may be a smaller one.
+        for edges, groups in (
+            (slice(0, whole), slice(0, whole // size)),
+            (slice(whole, None), slice(whole // size, None)),
+        ):
+            own = drawn[groups]
+            if len(own):
+                loss = loss + negative_softplus(
+                    users[edges].view(len(own), -1, users.shape[1]),
+                    F.embedding(own, item_table),
+                    user_beta[edges].view(len(own), -1),
+                    self.item_beta[own],
+                    c.negative_base_weight,
+                    c.negative_degree_weight,
+                )
+        return loss

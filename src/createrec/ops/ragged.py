@@ -66,6 +66,12 @@ class Packed:
     longest: int
 
     @property
+    def from_start(self) -> Tensor:
+        """int64 [tokens], 0 for a row's oldest token, 1 for the one behind it, ...; dead tokens repeat the newest."""
+        newest = (self.lengths - 1).clamp_min(0)  # below 0 only for an empty row, whose tokens are dead
+        return newest.index_select(0, self.row) - self.from_end
+
+    @property
     def last(self) -> Tensor:
         """int64 [batch], the newest token of each row; meaningless for empty rows."""
         return (self.starts + self.lengths - 1).clamp_min(0)
@@ -115,8 +121,9 @@ def append(packed: Packed, item: int) -> Packed:
     def spread(old: Tensor, new: Tensor | int | bool) -> Tensor:
         grown = torch.zeros(len(old) + batch, dtype=old.dtype, device=device)
         grown[moved] = old
-        grown[newest] = new
-        return grown
+        # A plain number is filled in by a kernel: indexed assignment would copy it from the host, which no captured
+        # step may do.
+        return grown.index_copy_(0, newest, new) if isinstance(new, Tensor) else grown.index_fill_(0, newest, new)
 
     return Packed(
         rows=packed.rows,

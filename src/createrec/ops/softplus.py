@@ -1,4 +1,4 @@
-"""Softplus over all pairs of users and shared negatives, with both gradients computed on the way."""
+"""Softplus over all pairs of edges and negatives within groups, with both gradients computed on the way."""
 
 import torch
 from torch import Tensor
@@ -6,19 +6,19 @@ from torch.nn import functional as F
 
 
 class _NegativeSoftplus(torch.autograd.Function):
-    """sum_ej (base + degree * a_e b_j) softplus(u_e . v_j) over a batch [edges, d] and shared negatives [negatives, d].
+    """sum_gej (base + degree * a_ge b_gj) softplus(u_ge . v_gj): each group's edges meet the group's negatives.
 
-    One matrix product each way: the sigmoid that the backward needs is made from the same scores.
+    One batched matrix product each way: the sigmoid that the backward needs is made from the same scores.
     """
 
     @staticmethod
     def forward(ctx, users: Tensor, items: Tensor, a: Tensor, b: Tensor, base: float, degree: float) -> Tensor:
-        scores = users @ items.T
-        weights = torch.outer(degree * a, b).add_(base)
+        scores = users @ items.mT
+        weights = ((degree * a)[:, :, None] * b[:, None, :]).add_(base)
         loss = (F.softplus(scores) * weights).sum()
         if any(ctx.needs_input_grad[:2]):
             slope = scores.sigmoid_().mul_(weights)
-            ctx.save_for_backward(slope @ items, slope.T @ users)
+            ctx.save_for_backward(slope @ items, slope.mT @ users)
         return loss
 
     @staticmethod
@@ -28,5 +28,12 @@ class _NegativeSoftplus(torch.autograd.Function):
 
 
 def negative_softplus(users: Tensor, items: Tensor, a: Tensor, b: Tensor, base: float, degree: float) -> Tensor:
-    """Weighted sum of softplus over all pairs of users [edges, d] and items [negatives, d]; see `_NegativeSoftplus`."""
+    """Weighted sum of softplus over all pairs within each group; see `_NegativeSoftplus`.
+
+    Args:
+        users: [groups, edges, d].
+        items: [groups, negatives, d].
+        a: [groups, edges].
+        b: [groups, negatives].
+    """
     return _NegativeSoftplus.apply(users, items, a, b, base, degree)

@@ -9,7 +9,7 @@ from createrec.losses.bpr import batch_l2, bpr
 from createrec.losses.ultragcn import neighbour_softplus, positive_softplus
 from createrec.ops.softplus import negative_softplus
 
-B, M, K, D = 6, 9, 3, 4
+G, B, M, K, D = 2, 6, 9, 3, 4
 
 
 def softplus(x):
@@ -38,9 +38,10 @@ def test_positive_softplus_by_hand(random):
 
 
 def test_negative_softplus_by_hand(random):
-    users, items, a, b = random(B, D), random(M, D), random(B).abs(), random(M).abs()
+    users, items, a, b = random(G, B, D), random(G, M, D), random(G, B).abs(), random(G, M).abs()
     expected = sum(
-        (0.3 + 0.7 * float(a[e]) * float(b[j])) * softplus(float(users[e] @ items[j]))
+        (0.3 + 0.7 * float(a[g, e]) * float(b[g, j])) * softplus(float(users[g, e] @ items[g, j]))
+        for g in range(G)
         for e in range(B)
         for j in range(M)
     )
@@ -48,8 +49,8 @@ def test_negative_softplus_by_hand(random):
 
 
 def test_gradcheck_of_negative_softplus(random):
-    users, items = random(B, D).requires_grad_(), random(M, D).requires_grad_()
-    a, b = random(B).abs(), random(M).abs()
+    users, items = random(G, B, D).requires_grad_(), random(G, M, D).requires_grad_()
+    a, b = random(G, B).abs(), random(G, M).abs()
     assert torch.autograd.gradcheck(lambda u, i: 2.5 * negative_softplus(u, i, a, b, 0.3, 0.7), (users, items))
 
 

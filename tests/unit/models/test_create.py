@@ -227,8 +227,6 @@ class ToyGraphConfig(GraphEncoderConfig):
 class ToyGraphEncoder(GraphEncoder):
     """Plain matrix factorisation of ones."""
 
-    INITIAL_STD = 0.1
-
     def vectors(self, item_table, users, items):
         return GraphVectors(self.user_table[users], item_table[items])
 

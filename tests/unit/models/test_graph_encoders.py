@@ -139,7 +139,7 @@ WEIGHTS = {
 ULTRAGCN = [WEIGHTS, *({**WEIGHTS, name: 0.0} for name in WEIGHTS if name not in ("negatives", "item_neighbours"))]
 
 
-def ultragcn_loss_by_loops(model, rows, edges, drawn, weights):
+def ultragcn_loss_by_loops(model, rows, edges, drawn, weights, shared_by):
     """Eq. 1 in the authors' weighting, edge by edge; a tensor, so that it has gradients."""
     users, items = model.graph.user_table, model.item_table
     has = counts(rows)
@@ -157,11 +157,12 @@ def ultragcn_loss_by_loops(model, rows, edges, drawn, weights):
         return torch.log1p(torch.exp(x))
 
     loss = 0.0
-    for u, i in zip(edges.users.tolist(), edges.items.tolist(), strict=True):
+    for place, (u, i) in enumerate(zip(edges.users.tolist(), edges.items.tolist(), strict=True)):
         w1, w2 = weights["positive_base_weight"], weights["positive_degree_weight"]
         w3, w4 = weights["negative_base_weight"], weights["negative_degree_weight"]
         loss = loss + (w1 + w2 * beta(u, i)) * softplus(-(users[u] @ items[i]))
-        negative = sum((w3 + w4 * beta(u, j)) * softplus(users[u] @ items[j]) for j in drawn) / len(drawn)
+        own = drawn[place // (shared_by or len(edges.users))]
+        negative = sum((w3 + w4 * beta(u, j)) * softplus(users[u] @ items[j]) for j in own) / len(own)
         loss = loss + weights["negative_weight"] * negative
         near = sorted((j for j in range(ITEMS) if gram[i][j]), key=lambda j: (-round(omega(i, j), 9), j))
         for j in near[: weights["item_neighbours"]]:
@@ -170,9 +171,11 @@ def ultragcn_loss_by_loops(model, rows, edges, drawn, weights):
     return loss / len(edges.users)
 
 
+@pytest.mark.parametrize("shared_by", [1, 5, None])
 @pytest.mark.parametrize("weights", ULTRAGCN, ids=["all", *list(WEIGHTS)[1:7], "l2"])
-def test_ultragcn_loss_by_loops(rows, weights):
-    model = made_model(rows, "ultragcn", **weights)
+def test_ultragcn_loss_by_loops(rows, weights, shared_by):
+    """Also where the last group of edges that share their negatives is a smaller one."""
+    model = made_model(rows, "ultragcn", negatives_shared_by=shared_by, **weights)
     edges = EdgeBatch(model.edges.users[1::2], model.edges.items[1::2])
     generator = model.randomness.generator("negatives/graph")
     start = generator.get_state()
@@ -180,8 +183,10 @@ def test_ultragcn_loss_by_loops(rows, weights):
     assert vectors.users.equal(model.graph.user_table) and vectors.items.equal(model.item_table)
     ours = model.graph.global_loss(edges, model.item_table, edges.users[:0]).loss
     generator.set_state(start)
-    drawn = torch.randint(ITEMS, (weights["negatives"],), generator=generator).tolist()
-    theirs = ultragcn_loss_by_loops(model, rows, edges, drawn, weights)
+    assert len(edges.users) % 5, "the last group of five is not full"
+    groups = -(-len(edges.users) // (shared_by or len(edges.users)))
+    drawn = torch.randint(ITEMS, (groups, weights["negatives"]), generator=generator).tolist()
+    theirs = ultragcn_loss_by_loops(model, rows, edges, drawn, weights, shared_by)
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=0)  # beta and omega are float32
     parameters = [model.graph.user_table, model.item_table]
     for one, two in zip(

@@ -17,7 +17,9 @@ ITEMS, HEADS = 20, 2
 VARIANTS = [
     ("sasrec", {"block_order": "query_norm"}),
     ("sasrec", {"block_order": "pre_norm", "feedforward_factor": 4}),
+    ("sasrec", {"block_order": "query_norm", "positions": "oldest"}),
     ("bert4rec", {}),
+    ("bert4rec", {"positions": "oldest"}),
 ]
 
 
@@ -69,7 +71,11 @@ def reference(model, rows, table):
     config, columns = model.sequence.config, max(map(len, rows))
     items = torch.tensor([[0] * (columns - len(row)) + list(row) for row in rows])
     real = torch.tensor([[False] * (columns - len(row)) + [True] * len(row) for row in rows])
-    positions = parameters["positions"][torch.arange(columns - 1, -1, -1)]
+    places = torch.arange(columns - 1, -1, -1).expand(len(rows), -1)
+    if config.positions == "oldest":
+        lengths = torch.tensor([len(row) for row in rows])
+        places = (lengths[:, None] - 1 - places).clamp_min(0)  # whatever padding is given does not matter
+    positions = parameters["positions"][places]
     order = torch.arange(columns)
     if config.kind == "sasrec":
         allowed = real[:, None, :] & (order[None, :] <= order[:, None])

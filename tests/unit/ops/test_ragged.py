@@ -24,6 +24,17 @@ def plain_pack(rows, wanted, max_length, drop_newest):
     return tokens
 
 
+def test_places_from_the_oldest(capacity=20):
+    """As many as the row has, in order; of dead tokens they only have to be places that exist."""
+    for wanted in ([2, 0, 4], [4, 1, 3]):
+        for fixed in (None, capacity):
+            packed = pack(sequences_of(ROWS), torch.tensor(wanted), 4, drop_newest=1, capacity=fixed)
+            places = packed.from_start.tolist()
+            expected = [place for index in wanted for place in range(min(4, max(0, len(ROWS[index]) - 1)))]
+            assert places[: len(expected)] == expected
+            assert all(0 <= place < 4 for place in places)
+
+
 def tokens_of(packed):
     """The live tokens, as `plain_pack` gives them."""
     live = torch.ones(len(packed.items), dtype=torch.bool) if packed.live is None else packed.live
