@@ -40,6 +40,10 @@ ADDED_SETTINGS: tuple[AddedSetting, ...] = (
     AddedSetting("bert4rec", "attention_dropout", None),
     AddedSetting("bert4rec", "inner_dropout", None),
     AddedSetting("bert4rec", "attention_start", "xavier"),
+    AddedSetting("bert4rec", "positions", "newest"),
+    AddedSetting("sasrec", "positions", "newest"),
+    AddedSetting("ultragcn", "initial_std", 0.001),
+    AddedSetting("ultragcn", "negatives_shared_by", None),
 )
 """One line for each setting added since: without it, records that are still true would count as another run's."""
 
