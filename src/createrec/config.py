@@ -11,12 +11,14 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -429,13 +431,88 @@ class ModelSettings(Strict):
 # --- data, split, evaluation --------------------------------------------------------------------------------------
 
 
-class OwnFileConfig(Strict):
-    """Anyone's own table: a CSV, TSV or parquet file and the names of its three columns."""
+Column = str | Annotated[int, Field(ge=1)]
+"""A column's name, or its number, counted from 1, in a file without a header."""
+READERS = ("table", "json_lines", "amazon_reviews", "movielens", "recbole", "yambda_likes")
+"""The formats that can be read; each has its file in `createrec.readers`."""
+
+
+class FileConfig(Strict):
+    """How a raw file is written, and which of its columns count."""
+
+    reader: Literal[READERS] = Field(
+        "table", description="table: CSV, TSV and the like, or parquet; the others have columns of their own"
+    )
+    user: Column | None = Field(None, description="null = `user`, or what the reader knows")
+    item: Column | None = Field(None, description="null = `item`, or what the reader knows")
+    time: Column | None = Field(None, description="null = `time`, or what the reader knows")
+    rating: Column | None = Field(None, description="read if filters.minimum_rating is set")
+    event: Column | None = Field(None, description="kind of each row, read if filters.events is set")
+    separator: Annotated[str, Field(min_length=1, max_length=20)] | None = Field(
+        None, description='between columns: any text, or "blanks" (one or more); null = found from the first line'
+    )
+    quoting: Literal["within_lines", "across_lines", "none"] = Field(
+        "within_lines",
+        description='fields in " that end on their line, fields in " that may go on over lines, or " is a character',
+    )
+    empty_ids: Literal["refuse", "leave_out"] = Field("refuse", description="rows whose user or item is empty")
+    ids: Literal["check", "as_written", "cleaned"] = Field(
+        "check",
+        description="ids that differ in blanks, a final .0 or invisible characters alone: refused, kept apart, or one",
+    )
+
+    @model_validator(mode="after")
+    def _columns_fit(self) -> "FileConfig":
+        given = {role: getattr(self, role) for role in ("user", "item", "time", "rating", "event")}
+        named = {role: column for role, column in given.items() if column is not None}
+        if len(set(named.values())) != len(named):
+            raise ValueError("two of user, item, time, rating and event name the same column")
+        numbered = [isinstance(column, int) for column in named.values()]
+        if any(numbered):
+            if self.reader != "table":
+                raise ValueError(f"column numbers are for reader: table, not for {self.reader}")
+            if not all(numbered) or not {"user", "item", "time"} <= set(named):
+                raise ValueError("a file without a header needs column numbers for user, item and time, and no names")
+        if self.reader in ("movielens", "yambda_likes") and named:
+            raise ValueError(f"reader: {self.reader} knows its columns; leave out {', '.join(named)}")
+        return self
+
+
+class OwnFileConfig(FileConfig):
+    """Anyone's own file: CSV, TSV, `::`, JSON lines or parquet, plain or as an archive of one file."""
 
     path: str
-    user: str = "user"
-    item: str = "item"
-    time: str = "time"
+
+
+Moment = Annotated[
+    str,
+    BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value),
+    Field(pattern=r"^\d{4}-\d\d-\d\d([T ][\d:.]+(Z|[+-]\d\d:\d\d)?)?$"),
+]
+"""An ISO date, with or without a time of day."""
+
+
+class FiltersConfig(Strict):
+    """Rows that leave before the split, in this order. What each took is in dataset.json and in every record."""
+
+    events: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        None, description="rows of other event types leave; the file needs `event`"
+    )
+    minimum_rating: float | None = Field(None, description="rows with a lower rating leave")
+    since: Moment | None = Field(None, description="rows before this date leave")
+    before: Moment | None = Field(None, description="rows at this date or later leave")
+    first_of_repeats: bool = Field(False, description="of a user's rows with one item only the first in time stays")
+    user_core: Count | None = Field(None, description="users with fewer rows leave, again until nothing changes")
+    item_core: Count | None = Field(None, description="items with fewer rows leave, again until nothing changes")
+
+    @property
+    def active(self) -> bool:
+        """Whether any filter is set."""
+        return self != FiltersConfig()
+
+    def __str__(self) -> str:
+        """The filters that are set, for a label: `user_core 5, item_core 5`."""
+        return ", ".join(f"{name} {value}" for name, value in self.model_dump(exclude_defaults=True).items())
 
 
 class DatasetConfig(Strict):
@@ -448,6 +525,7 @@ class DatasetConfig(Strict):
     remove_seen: bool = Field(True, description="items of the history leave the ranking")
     allow_count_mismatch: bool = Field(False, description="go on, labelled, when the counts differ from Table 1")
     file: OwnFileConfig | None = None
+    filters: FiltersConfig = FiltersConfig()
 
 
 class DataConfig(Strict):

@@ -23,21 +23,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "unit" / "data"))
+sys.path.insert(0, str(ROOT / "tests" / "unit" / "readers"))
 
 import made  # noqa: E402
 import torch  # noqa: E402
-from test_readers import mutated, valid_files  # noqa: E402
+from test_readers import asked, mutated, valid_files  # noqa: E402
 
 from createrec.cli import main as createrec  # noqa: E402
-from createrec.config import DatasetConfig, ModelSettings, ProjectConfig, TemporalSetup, merge, read_yaml, validate  # noqa: E402
+from createrec.config import (  # noqa: E402
+    DatasetConfig,
+    FileConfig,
+    ModelSettings,
+    ProjectConfig,
+    TemporalSetup,
+    merge,
+    read_yaml,
+    validate,
+)
 from createrec.data.datasets import write_split  # noqa: E402
 from createrec.data.interactions import Interactions  # noqa: E402
-from createrec.data.readers import read  # noqa: E402
 from createrec.data.split import Split  # noqa: E402
 from createrec.errors import CreaterecError  # noqa: E402
 from createrec.options import json_option  # noqa: E402
 from createrec.plan import plan  # noqa: E402
+from createrec.readers.catalogue import read  # noqa: E402
 from createrec.runs.collect import collect  # noqa: E402
 from createrec.runs.recommend import recommend  # noqa: E402
 from createrec.runs.run import (  # noqa: E402
@@ -53,8 +62,6 @@ from createrec.training.trainer import make_optimizer  # noqa: E402
 
 SECONDS = 20.0
 """An input that takes longer hangs."""
-NAMES = {"r": "gzip", "m": "zip", "y": "parquet", "p": "parquet", "c": "CSV", "g": "gzipped CSV"}
-"""What `valid_files` makes, by its file names."""
 MEMORY = 6 << 30
 """Address space of the process; what wants more fails."""
 CPU = torch.device("cpu")
@@ -118,15 +125,16 @@ def values_replaced(text: bytes, chance: random.Random) -> bytes:
 
 
 def reader_targets(folder: Path) -> Iterator[Target]:
-    for reader, path, columns in valid_files(folder):
+    for name, path, settings in valid_files(folder):
+        file = FileConfig(**settings)
 
-        def take(data: bytes, reader=reader, columns=columns) -> None:
+        def take(data: bytes, file=file, settings=settings) -> None:
             spoilt = folder / "spoilt"
             spoilt.write_bytes(data)
-            interactions, _ = read(reader, spoilt, columns)
-            assert len(interactions) and interactions.time.min() >= 0 and interactions.user.max() < interactions.users
+            found = read(spoilt, file, **asked(settings)).interactions
+            assert len(found) and found.time.min() >= 0 and found.user.max() < found.users
 
-        yield Target(f"reader {reader}, {NAMES[path.name]}", path.read_bytes(), take)
+        yield Target(f"reader {name}", path.read_bytes(), take)
 
 
 def config_targets(folder: Path) -> Iterator[Target]:

@@ -226,6 +226,8 @@ def prepare_settings(wildcards):
     wanted = dataset.model_dump(mode="json", include={"file", "allow_count_mismatch"})
     if dataset.file:
         wanted["file"]["path"] = local(dataset.file.path)
+    if dataset.filters.active:
+        wanted["filters"] = dataset.filters.model_dump(mode="json")
     return as_json({"dataset": wanted, "mirror": PROJECT.data.mirror})
 
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from createrec.config import DatasetConfig, LeaveOneOutSetup, TemporalSetup, TimeToSplitSetup, validate
-from createrec.data import registry
+from createrec.data import account, registry
 from createrec.data.datasets import DEMO, prepare_dataset, split_dataset, write_split
 from createrec.data.prepare import DATASET_FILE, INTERACTIONS_FILE
 from createrec.errors import ConfigError, DataError
@@ -50,11 +50,7 @@ def run_prepare(options: argparse.Namespace) -> None:
     if (options.interactions.name, options.summary) != (INTERACTIONS_FILE, folder / DATASET_FILE):
         raise ConfigError(f"a prepared dataset is written as {INTERACTIONS_FILE} and {DATASET_FILE} in one folder")
     facts = prepare_dataset(options.dataset, dataset, settings.get("mirror"), folder)
-    label = f" [{facts['label']}]" if facts["label"] else ""
-    print(
-        f"{options.dataset}: {facts['users']:,} users, {facts['items']:,} items, "
-        f"{facts['interactions']:,} interactions{label}"
-    )
+    print("\n".join(account.lines(facts)))
 
 
 def run_split(options: argparse.Namespace) -> None:
@@ -64,8 +60,11 @@ def run_split(options: argparse.Namespace) -> None:
         raise DataError(f"{options.summary}: is of {facts['dataset']}, expected {options.dataset}")
     print(
         f"{options.dataset}, {options.setup}: {facts['train_interactions']:,} training rows of "
-        f"{facts['train_users']:,} users, {facts['test_users']:,} test users"
+        f"{facts['train_users']:,} users, {facts['test_users']:,} test users "
+        f"(targets: {100 * facts['cold_targets']:.1f} % cold, {100 * facts['seen_targets']:.1f} % seen before)"
     )
+    for warning in facts["warnings"]:
+        print(f"  warning: {warning}")
 
 
 def run_stats(options: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from createrec.config import DatasetConfig, LeaveOneOutSetup, ProjectConfig, TemporalSetup
+from createrec.config import DatasetConfig, FileConfig, LeaveOneOutSetup, ProjectConfig, TemporalSetup
 from createrec.data import registry
 from createrec.data.download import fetch
 from createrec.data.interactions import Interactions
@@ -14,6 +14,7 @@ from createrec.data.synthetic import demo_interactions
 from createrec.errors import ConfigError, DataError
 from createrec.files import read_json, write_json
 from createrec.options import RESULTS
+from createrec.readers.columns import Reading
 
 RAW = Path("data/raw")
 DEMO = "demo"
@@ -29,17 +30,17 @@ def prepare_dataset(name: str, settings: DatasetConfig, mirror: str | None, fold
     mirror = os.environ.get("CREATEREC_MIRROR") or mirror
     if name == DEMO and settings.file is None:
         source = {"file": None, "origin": "generated", "sha256": None}
-        return write_dataset(folder, name, demo_interactions(), "synthetic", source)
+        return write_dataset(folder, name, Reading(demo_interactions()), "synthetic", source, settings.filters)
     if settings.file is not None:
-        columns = settings.file.model_dump(include={"user", "item", "time"})
-        return prepare(name, settings.file.path, folder, reader="table", columns=columns)
+        return prepare(name, settings.file.path, folder, file=settings.file, filters=settings.filters)
     entry = registry.dataset(name)
     fetched = fetch(entry, RAW, mirror)
     return prepare(
         name,
         fetched.path,
         folder,
-        reader=entry.reader,
+        file=FileConfig(reader=entry.reader),
+        filters=settings.filters,
         fetched=fetched,
         expected=entry.counts,
         allow_count_mismatch=settings.allow_count_mismatch,
@@ -56,6 +57,9 @@ def write_split(
     made = split(Interactions.load(interactions), setup)
     kept = {key: description[key] for key in ("dataset", "label", "dataset_hash")}
     facts = {**kept, "setup": setup.kind, **statistics(made)}
+    if filters := description.get("filters"):
+        facts["filters"] = filters
+    facts["warnings"] = [*description.get("warnings", []), *facts["warnings"]]
     statistics_path.unlink(missing_ok=True)  # never an earlier split's statistics beside a new one
     made.save(output)
     write_json(statistics_path, facts)

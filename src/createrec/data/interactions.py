@@ -47,6 +47,12 @@ class Interactions:
         item, item_ids = _index(pa.array(item))
         return cls(user, item, np.ascontiguousarray(time, dtype=np.int64), user_ids, item_ids)
 
+    def of_rows(self, kept: np.ndarray) -> "Interactions":
+        """The rows that a mask [n] keeps, and the ids that are left, in order of first appearance."""
+        user, user_ids = _reindexed(self.user[kept], self.user_ids)
+        item, item_ids = _reindexed(self.item[kept], self.item_ids)
+        return Interactions(user, item, self.time[kept], user_ids, item_ids)
+
     def save(self, path: Path | str) -> None:
         """Writes one parquet file with columns user, item (dictionary-encoded ids) and time."""
         table = pa.table(
@@ -78,6 +84,16 @@ class Interactions:
             raise DataError(
                 f"{path}: not a prepared dataset ({error}); delete it and run `createrec prepare` again"
             ) from None
+
+
+def _reindexed(index: np.ndarray, names: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Indices [n] into `names` as indices into those names that occur, in order of first appearance."""
+    first = np.full(len(names), len(index))
+    np.minimum.at(first, index, np.arange(len(index)))
+    order = np.argsort(first, kind="stable")[: np.count_nonzero(first < len(index))]
+    place = np.empty(len(names), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return place[index], names[order]
 
 
 def _index(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:

@@ -5,15 +5,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from createrec.config import FileConfig, FiltersConfig
+from createrec.data import filters as filtering
+from createrec.data.account import account, oddities, refuse_mixed_units
 from createrec.data.download import Fetched
 from createrec.data.interactions import Interactions
-from createrec.data.readers import read
 from createrec.data.registry import Counts
 from createrec.errors import DataError
 from createrec.files import locked, sha256_of, write_json
+from createrec.readers.catalogue import read
+from createrec.readers.columns import Reading
 
 INTERACTIONS_FILE = "interactions.parquet"
 DATASET_FILE = "dataset.json"
+NO_FILTERS = FiltersConfig()
 
 
 def prepare(
@@ -21,8 +28,8 @@ def prepare(
     raw: Path | str,
     output: Path | str,
     *,
-    reader: str,
-    columns: Mapping[str, str] | None = None,
+    file: FileConfig,
+    filters: FiltersConfig = NO_FILTERS,
     fetched: Fetched | None = None,
     expected: Counts | None = None,
     allow_count_mismatch: bool = False,
@@ -33,8 +40,8 @@ def prepare(
         dataset: name in the config and in every output.
         raw: the raw file.
         output: folder of the two files that are written.
-        reader: name of the reader.
-        columns: the three column names, for the reader `table`.
+        file: how the raw file is written.
+        filters: what leaves before the split; the counts of Table 1 are those before it.
         fetched: what the download said of `raw`; None for a person's own file.
         expected: the counts of Table 1; None where nothing is known.
         allow_count_mismatch: go on with other counts, and say so in the label.
@@ -45,36 +52,51 @@ def prepare(
     Raises:
         DataError: the file does not parse, or its counts are not the expected ones.
     """
-    interactions, label = read(reader, raw, columns)
-    counts = Counts(interactions.users, interactions.items, len(interactions))
+    reading = read(raw, file, rating=filters.minimum_rating is not None, event=filters.events is not None)
+    read_in = reading.interactions
+    counts = Counts(read_in.users, read_in.items, len(read_in))
     mismatch = expected is not None and counts != expected
     if mismatch and not allow_count_mismatch:
         raise DataError(
             f"{raw}: {dataset} has {counts}; expected {expected}. "
             "Get the official file again, or allow the mismatch in the config"
         )
-    labels = [fetched.label if fetched else "", label, f"not the counts of Table 1 ({expected})" if mismatch else ""]
+    labels = [
+        fetched.label if fetched else "",
+        reading.label,
+        f"not the counts of Table 1 ({expected})" if mismatch else "",
+    ]
     source = {
         "file": Path(raw).name,
         "origin": fetched.origin if fetched else "own file",
         "sha256": fetched.sha256 if fetched else sha256_of(raw),
     }
-    return write_dataset(output, dataset, interactions, "; ".join(filter(None, labels)), source, expected)
+    if fetched is not None and filters.active:
+        labels.append(f"filtered ({filters})")
+    return write_dataset(output, dataset, reading, "; ".join(filter(None, labels)), source, filters, expected)
 
 
 def write_dataset(
     output: Path | str,
     dataset: str,
-    interactions: Interactions,
+    reading: Reading,
     label: str,
     source: Mapping[str, str | None],
+    filters: FiltersConfig = NO_FILTERS,
     expected: Counts | None = None,
 ) -> dict[str, Any]:
-    """Writes `interactions.parquet` and `dataset.json`, and returns what the latter holds.
+    """Filters, writes `interactions.parquet` and `dataset.json`, and returns what the latter holds.
 
     `source` has the keys file, origin and sha256; for a generated dataset its file and sha256 are None.
+
+    Raises:
+        DataError: times are of two units, or a filter leaves nothing.
     """
     output = Path(output)
+    refuse_mixed_units(reading.interactions, source["file"] or dataset)
+    filtered = filtering.apply(reading, filters)
+    interactions = filtered.interactions
+    facts = account(reading, interactions)
     description = {
         "dataset": dataset,
         "label": label,
@@ -83,6 +105,9 @@ def write_dataset(
         "items": interactions.items,
         "interactions": len(interactions),
         "dataset_hash": dataset_hash(interactions),
+        "read": facts,
+        "filters": list(filtered.steps),
+        "warnings": [*reading.warnings, *oddities(interactions, facts)],
         "expected": None if expected is None else vars(expected).copy(),
     }
     output.mkdir(parents=True, exist_ok=True)
@@ -102,7 +127,7 @@ def dataset_hash(interactions: Interactions) -> str:
     digest = hashlib.sha256()
     for column in (interactions.user, interactions.item, interactions.time):
         digest.update(len(column).to_bytes(8, "little"))
-        digest.update(column.astype("<i8").tobytes())
+        digest.update(np.ascontiguousarray(column, dtype="<i8"))
     for ids in (interactions.user_ids, interactions.item_ids):
         digest.update(len(ids).to_bytes(8, "little"))
         for name in ids:

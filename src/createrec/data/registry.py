@@ -38,7 +38,7 @@ class Entry:
         bytes: published size in bytes, or None.
         licence: terms of the data, in a few words.
         counts: what must come out after reading.
-        reader: name of the reader in `createrec.data.readers`.
+        reader: name of the reader in `createrec.readers`.
         added: date of the row, ISO.
     """
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from createrec.data.readers import READERS
+from createrec.config import READERS
 from createrec.data.registry import Counts, dataset, datasets
 from createrec.errors import ConfigError
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support import interactions, interactions_of, small_split
 
-from createrec.config import EvaluationConfig, LeaveOneOutSetup, TemporalSetup
+from createrec.config import EvaluationConfig, FileConfig, LeaveOneOutSetup, TemporalSetup
 from createrec.data.prepare import prepare
 from createrec.data.registry import dataset
 from createrec.data.split import TARGET_SEED, Split, split, statistics
@@ -297,7 +297,7 @@ def test_the_real_counts(mirror, tmp_path, name):
     from createrec.data.interactions import Interactions
 
     entry = dataset(name)
-    prepare(name, mirror / entry.file, tmp_path, reader=entry.reader, expected=entry.counts)
+    prepare(name, mirror / entry.file, tmp_path, file=FileConfig(reader=entry.reader), expected=entry.counts)
     facts = statistics(split(Interactions.load(tmp_path / "interactions.parquet"), TemporalSetup()))
     for key, expected in REAL[name].items():
         if key == "cold_targets":

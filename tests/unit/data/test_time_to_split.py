@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from support import interactions, interactions_of, small_split
 
-from createrec.config import EvaluationConfig, TimeToSplitSetup, validate
+from createrec.config import EvaluationConfig, FileConfig, TimeToSplitSetup, validate
 from createrec.data.interactions import Interactions
 from createrec.data.prepare import prepare
 from createrec.data.registry import dataset
@@ -121,7 +121,7 @@ REAL = {
 @pytest.mark.parametrize("name", REAL)
 def test_the_real_counts(mirror, tmp_path, name):
     entry = dataset(name)
-    prepare(name, mirror / entry.file, tmp_path, reader=entry.reader, expected=entry.counts)
+    prepare(name, mirror / entry.file, tmp_path, file=FileConfig(reader=entry.reader), expected=entry.counts)
     made = split(Interactions.load(tmp_path / "interactions.parquet"), TimeToSplitSetup())
     users, rows, last, first, items = REAL[name]
     facts = statistics(made)

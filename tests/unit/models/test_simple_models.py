@@ -7,7 +7,7 @@ import pytest
 import torch
 from support import CPU, model_of, random_rows, training_data_of
 
-from createrec.config import EvaluationConfig, TemporalSetup
+from createrec.config import EvaluationConfig, FileConfig, TemporalSetup
 from createrec.data.batch import QueryBatch
 from createrec.data.interactions import Interactions
 from createrec.data.prepare import prepare
@@ -99,7 +99,7 @@ def test_the_expected_rows_on_the_real_data(mirror, tmp_path, kind):
     close, because every item's share of the rows is small.
     """
     entry = dataset("amazon-beauty")
-    prepare(entry.dataset, mirror / entry.file, tmp_path, reader=entry.reader, expected=entry.counts)
+    prepare(entry.dataset, mirror / entry.file, tmp_path, file=FileConfig(reader=entry.reader), expected=entry.counts)
     made = split(Interactions.load(tmp_path / "interactions.parquet"), TemporalSetup())
     queries = made.queries("test", EvaluationConfig())
     ranking = rank(model_of(training_data(made, "test", CPU), kind), queries, remove_seen=True, k=10)

@@ -1,0 +1,109 @@
+"""A short account of what was read, and what looks odd in it: what a person would want to know before training."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from createrec.data.interactions import Interactions
+from createrec.data.times import LARGEST, UNITS, per_second, shown_time, unit
+from createrec.errors import DataError
+from createrec.readers.columns import Reading
+
+YEAR_1973, YEAR_2100 = 10**8, 4_102_444_800  # in seconds
+
+
+def refuse_mixed_units(interactions: Interactions, path: object) -> None:
+    """Times in seconds beside times in milliseconds put rows centuries apart, and nothing else shows it.
+
+    One clock would also have times between the two ranges; a mixture has none.
+
+    Raises:
+        DataError: times of two units, and none between them.
+    """
+    time = interactions.time
+    coarse = (time >= YEAR_1973) & (time <= YEAR_2100)
+    fine = time >= LARGEST
+    if coarse.any() and fine.any() and (coarse | fine | (time < YEAR_1973)).all():
+        rare = coarse if coarse.sum() <= fine.sum() else fine
+        row = int(np.flatnonzero(rare)[0])
+        raise DataError(
+            f"{path}: times mix units: {int(coarse.sum()):,} look like seconds and {int(fine.sum()):,} like "
+            f"{unit(time)} since 1970; the first of the fewer ones is {int(time[row])}, in row {row + 1}; "
+            "write all of them in one unit"
+        )
+
+
+def duplicates(interactions: Interactions) -> tuple[int, int]:
+    """Rows that repeat an earlier row of their user and item, and those of them at the same time too."""
+    pair = interactions.user * interactions.items + interactions.item
+    ordered = np.sort(pair)
+    repeats = int(np.count_nonzero(ordered[1:] == ordered[:-1]))
+    if not repeats:
+        return 0, 0
+    order = np.lexsort((interactions.time, pair))
+    same = (pair[order][1:] == pair[order][:-1]) & (np.diff(interactions.time[order]) == 0)
+    return repeats, int(np.count_nonzero(same))
+
+
+def account(reading: Reading, left: Interactions) -> dict[str, Any]:
+    """What was read: counts of the file, and the range of times and the repeats among the rows that are left."""
+    repeats, same_time = duplicates(left)
+    return {
+        "rows": reading.rows,
+        "empty_ids": reading.empty_ids,
+        "first_time": shown_time(left.time.min(), left.time),
+        "last_time": shown_time(left.time.max(), left.time),
+        "time_unit": unit(left.time),
+        "repeats": repeats,
+        "repeats_at_same_time": same_time,
+    }
+
+
+def oddities(left: Interactions, facts: Mapping[str, Any]) -> list[str]:
+    """What looks odd, each in one sentence."""
+    time, found = left.time, []
+    second = per_second(time)
+    first, last = int(time.min()), int(time.max())
+    zero = int(np.count_nonzero(time == 0))
+    if first == last:
+        found.append("all rows have the same time, so that a split by time has nothing to cut")
+    elif zero and last >= YEAR_1973 * second:
+        found.append(f"{zero:,} rows have the time 0, as missing times often do: they count as the oldest")
+    elif _are_days(time):
+        found.append("times look like dates written as numbers (20170803): write them as dates, 2017-08-03")
+    elif last < YEAR_1973 * second:
+        found.append("times are too small for seconds since 1970: only their order and distances are used")
+    if last > YEAR_2100 * UNITS[unit(time)]:
+        found.append(f"times go up to {shown_time(last, time)}")
+    if facts["repeats_at_same_time"]:
+        found.append(f"{facts['repeats_at_same_time']:,} rows repeat another row in user, item and time")
+    return found
+
+
+def _are_days(time: np.ndarray) -> bool:
+    month, day = time // 100 % 100, time % 100
+    years = (time >= 19000101) & (time <= 21001231)
+    return bool((years & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all())
+
+
+def lines(description: Mapping[str, Any]) -> list[str]:
+    """What `dataset.json` says, for a person."""
+    counts = f"{description['users']:,} users, {description['items']:,} items, {description['interactions']:,} rows"
+    label = f" [{description['label']}]" if description["label"] else ""
+    shown = [f"{description['dataset']}: {counts}{label}"]
+    read = description["read"]
+    if read["rows"]:
+        left_out = f", {read['empty_ids']:,} left out for an empty id" if read["empty_ids"] else ""
+        shown.append(f"  read: {read['rows']:,} rows{left_out}")
+    for step in description["filters"]:
+        shown.append(f"  filter {step['filter']} = {_value(step['value'])}: {step['rows']:,} rows left out")
+    shown.append(f"  times: {read['first_time']} to {read['last_time']} (in {read['time_unit']})")
+    share = 100 * read["repeats"] / description["interactions"]
+    shown.append(f"  repeats: {read['repeats']:,} rows ({share:.1f} %) are of an item that the user had before")
+    shown += [f"  warning: {warning}" for warning in description["warnings"]]
+    return shown
+
+
+def _value(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
