@@ -26,6 +26,8 @@ not look at); an epoch is one pass over all users at a constant learning rate, w
 and a decay of 0.96 an epoch; tables and maps start Xavier-uniform, the forget gate's bias at 1.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -38,15 +40,15 @@ from createrec.models.attention import Attention
 from createrec.models.cached_vectors import CachedVectors
 from createrec.models.phases import TRAIN, Phase
 from createrec.models.sequence_encoder import query_blocks, training_rows
-from createrec.ops.attention import Rectangle, rectangles
-from createrec.ops.propagation import leaky_layers
+from createrec.ops.attention import rectangles
+from createrec.ops.dropout import Dropout
+from createrec.ops.interval_attention import mean_attention
+from createrec.ops.propagation import ActiveGraph, ActiveNodes, leaky_layers
 from createrec.ops.ragged import Packed, pack
 from createrec.ops.sparse import BinaryMatrix
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-12
-# Attention over at most so many intervals is written out on a CPU.
-SHORT_ROW = 8
 
 
 class IntervalGraph:
@@ -55,6 +57,7 @@ class IntervalGraph:
     Attributes:
         matrix: [intervals * nodes] squared.
         nodes: users + items.
+        active: the same without the nodes that have no neighbours.
     """
 
     def __init__(self, data: TrainingData, intervals: int) -> None:
@@ -68,6 +71,24 @@ class IntervalGraph:
         degree = torch.bincount(entries // size, minlength=size)
         offsets = torch.cat([degree.new_zeros(1), degree.cumsum(0)])
         self.matrix = BinaryMatrix(offsets.int(), (entries % size).int())
+        self.active = self._without_lonely(degree.nonzero()[:, 0], data.user_count)
+
+    def _without_lonely(self, nodes: Tensor, user_count: int) -> ActiveGraph:
+        """The graph of some nodes int64, ascending, which are all that have neighbours."""
+        place = torch.full((len(self.matrix.offsets) - 1,), -1, device=nodes.device)
+        place[nodes] = torch.arange(len(nodes), device=nodes.device)
+        blocks, begin = [], 0
+        for interval, count in zip(*torch.unique_consecutive(nodes // self.nodes, return_counts=True), strict=True):
+            own = nodes[begin : begin + int(count)]
+            offsets = self.matrix.offsets[torch.cat([own, own[-1:] + 1])]
+            neighbours = place[self.matrix.columns[int(offsets[0]) : int(offsets[-1])].long()] - begin
+            within = own - interval * self.nodes
+            users = int((within < user_count).sum())
+            item_cells = interval * (self.nodes - user_count) + within[users:] - user_count
+            matrix = BinaryMatrix(offsets - offsets[0], neighbours.int())
+            blocks.append(ActiveNodes(own, users, item_cells, matrix))
+            begin += int(count)
+        return ActiveGraph(user_count, place, tuple(blocks))
 
 
 class LSTM(nn.Module):
@@ -79,6 +100,11 @@ class LSTM(nn.Module):
         self.recurrent = nn.Linear(dimension, 4 * dimension, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
+        if not x.is_cuda:  # torch's own is the fastest on a CPU; on a GPU it wants its weights in one piece
+            start = x.new_zeros(1, x.shape[1], x.shape[2])
+            bias = self.input.bias
+            weights = [self.input.weight, self.recurrent.weight, bias, torch.zeros_like(bias)]
+            return torch.lstm(x, (start, start), weights, True, 1, 0.0, self.training, False, False)[0]
         hidden = cell = None
         outputs = []
         for gates in self.input(x):
@@ -99,15 +125,12 @@ class PlainAttention(Attention):
         super().__init__(dimension, heads, 0.0)
         self.output = nn.Identity()
 
-    def mix(self, query: Tensor, key_value: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
-        """The same, by plain products where a CPU would spend its time on starting: many tiny rows, all of a length."""
-        rows, steps = layout[0].shape if len(layout) == 1 and layout[0].index is None else (0, 0)
-        if query.is_cuda or not 0 < steps <= SHORT_ROW or causal:
-            return super().mix(query, key_value, layout, causal)
-        q = query.view(rows, steps, self.heads, -1)
-        k, v = key_value.view(rows, steps, 2, self.heads, -1).unbind(2)
-        scores = (q[:, :, None] * k[:, None]).sum(-1) * q.shape[-1] ** -0.5
-        return (scores.softmax(2)[..., None] * v[:, None]).sum(2).flatten(0, 1).flatten(1)
+
+class IntervalAttention(PlainAttention):
+    """The same within each of many short rows, [rows, steps, d], and the mean of what comes out of each, [rows, d]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return mean_attention(self.query(x), self.key_value(x), self.heads)
 
 
 class IntervalLevel(nn.Module):
@@ -117,15 +140,13 @@ class IntervalLevel(nn.Module):
         super().__init__()
         self.gain = nn.Parameter(torch.ones(dimension))
         self.bias = nn.Parameter(torch.zeros(dimension))
-        self.attention = PlainAttention(dimension, heads)
+        self.attention = IntervalAttention(dimension, heads)
 
     def forward(self, outputs: Tensor) -> Tensor:
         """[intervals, rows, d] -> [rows, d]."""
-        steps, rows, d = outputs.shape
+        steps, _, d = outputs.shape
         x = F.layer_norm(outputs.transpose(0, 1), (steps, d), eps=LAYER_NORM_EPSILON) * self.gain + self.bias
-        everything = [Rectangle(slice(0, rows), slice(0, rows * steps), None, None, None, (rows, steps))]
-        x = x.reshape(rows * steps, d)
-        return self.attention(x, x, everything, causal=False).view(rows, steps, d).mean(1)
+        return self.attention(x)
 
 
 class InstanceLevel(nn.Module):
@@ -169,6 +190,21 @@ class InstanceLevel(nn.Module):
         return self._sum(packed, z)
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Two interactions each of one user in one interval.
+
+    Attributes:
+        place: int64 [pairs], interval * batch + the user's place in the batch.
+        nodes: int64 [2, pairs], the two items, as rows of intervals x (users, then items).
+        live: bool [pairs], false for those that do not count; None when all do.
+    """
+
+    place: Tensor
+    nodes: Tensor
+    live: Tensor | None
+
+
 class SelfGNN(CachedVectors):
     """Short-term vectors of each interval, long-term vectors over them, and the sequence's own."""
 
@@ -186,6 +222,7 @@ class SelfGNN(CachedVectors):
         self.edge_keys = edges.users * data.item_count + edges.items
         self.tables = nn.Parameter(torch.empty(config.intervals, self.graph.nodes, d))
         self.lstm = LSTM(d)
+        self.dropout = Dropout(1 - config.keep_probability)
         self.user_level = IntervalLevel(d, config.heads)
         self.item_level = IntervalLevel(d, config.heads)
         self.instance = InstanceLevel(config)
@@ -218,14 +255,18 @@ class SelfGNN(CachedVectors):
         weights = {"main": 1.0, "augmentation": c.augmentation_weight, "l2": c.l2}
         return (Phase(TRAIN, c.training.epochs, weights, ("sequences",), c.max_length),)
 
+    def propagate(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """q^g [intervals, items, d], rows int64 [n] of all p^g and q^g [n, d], and the sum of the tables' squares."""
+        return leaky_layers(self.tables, rows, self.graph.active, self.config.layers, self.config.slope)
+
     def short_term(self) -> Tensor:
         """p^g and q^g: [intervals, users + items, d]."""
-        total = leaky_layers(self.tables.flatten(0, 1), self.graph.matrix, self.config.layers, self.config.slope)
-        return total.view_as(self.tables)
+        everything = torch.arange(len(self.graph.active.place), device=self.tables.device)
+        return self.propagate(everything)[1].view_as(self.tables)
 
     def long_term(self, short: Tensor, level: IntervalLevel) -> Tensor:
         """E of some users or items: [intervals, rows, d] -> [rows, d]."""
-        return level(F.dropout(self.lstm(short), 1 - self.config.keep_probability, self.training))
+        return level(self.dropout(self.lstm(short)))
 
     def compute_vectors(self) -> tuple[Tensor, Tensor]:
         """Short-term vectors of everything, and e of all items [items, d]."""
@@ -240,8 +281,15 @@ class SelfGNN(CachedVectors):
         c, sequences = self.config, self.data.sequences
         packed = training_rows(sequences, batch.sequences, c.max_length, drop_newest=1)
         users = packed.rows
-        short, item_vectors = self.vectors()
-        short_users = short[:, users]
+        cells = self._cells(users)
+        wanted, pairs = cells.view(-1), None
+        if phase.wants("augmentation"):
+            pairs = self._pairs(wanted, static=packed.live is not None)
+            wanted = torch.cat([wanted, pairs.nodes.view(-1)])
+        short_items, short, squares = self.propagate(wanted)
+        short_users, short_pairs = short.split([cells.numel(), len(wanted) - cells.numel()])
+        short_users = short_users.view(*cells.shape, -1)
+        item_vectors = self.long_term(short_items, self.item_level)
         user_vectors = self.long_term(short_users, self.user_level)
         states = self.states(packed, user_vectors, item_vectors)
         positives = sequences.values[sequences.offsets[users + 1] - 1]
@@ -251,52 +299,50 @@ class SelfGNN(CachedVectors):
         negatives = F.embedding(negatives.view(len(users), -1), item_vectors)
         right = (states * F.embedding(positives, item_vectors)).sum(1)
         terms = {"main": hinge(right, torch.bmm(negatives, states[:, :, None])[:, :, 0])}
-        if phase.wants("augmentation"):
-            static = packed.live is not None
-            terms["augmentation"] = self._augmentation(users, short, short_users, user_vectors, item_vectors, static)
+        if pairs is not None:
+            terms["augmentation"] = self._augmentation(pairs, short_users, short_pairs, user_vectors, item_vectors)
         if phase.wants("l2"):
             maps = (self.instance.positions, self.weight_in.weight, self.weight_out.weight)
-            terms["l2"] = sum(table.square().sum() for table in (self.tables, *maps))
+            terms["l2"] = squares + sum(table.square().sum() for table in maps)
         return terms
 
-    def _augmentation(
-        self,
-        users: Tensor,
-        short: Tensor,
-        short_users: Tensor,
-        user_vectors: Tensor,
-        item_vectors: Tensor,
-        static: bool,
-    ) -> Tensor:
-        """L_sal over fresh pairs: up to `pairs`, and half the user's items, in each interval."""
-        c, graph, matrix, data = self.config, self.graph, self.graph.matrix, self.data
-        device, places = users.device, c.intervals * len(users)
-        rows = (torch.arange(c.intervals, device=device)[:, None] * graph.nodes + users).view(-1)
-        begin, degree = (
-            matrix.offsets[rows].long(),
-            matrix.offsets[rows + 1].long() - matrix.offsets[rows].long(),
-        )
-        count = (degree // 2).clamp_max(c.pairs)
-        everyone = torch.arange(places, device=device)
+    def _cells(self, users: Tensor) -> Tensor:
+        """The users' rows of the flattened tables in each interval, int64 [intervals, batch]."""
+        return torch.arange(self.config.intervals, device=users.device)[:, None] * self.graph.nodes + users
+
+    def _pairs(self, cells: Tensor, *, static: bool) -> Pairs:
+        """Fresh pairs of the users' cells [intervals * batch]: up to `pairs`, and half the user's items, in each."""
+        most, matrix, device = self.config.pairs, self.graph.matrix, cells.device
+        begin, end = matrix.offsets[cells].long(), matrix.offsets[cells + 1].long()
+        degree = end - begin
+        count = (degree // 2).clamp_max(most)
+        everyone = torch.arange(len(cells), device=device)
         if static:
-            place = everyone[:, None].expand(-1, c.pairs).reshape(-1)
-            live = (torch.arange(c.pairs, device=device) < count[:, None]).view(-1)
+            place = everyone[:, None].expand(-1, most).reshape(-1)
+            live = (torch.arange(most, device=device) < count[:, None]).view(-1)
         else:
             place, live = torch.repeat_interleave(everyone, count), None
         chance = torch.rand(2, len(place), device=device, generator=self.randomness.generator("pairs"))
         drawn = (chance * degree[place]).long().minimum(degree[place] - 1).clamp_min(0)
         nodes = matrix.columns[(begin[place] + drawn).clamp_max(len(matrix.columns) - 1)].long()
-        items = (nodes % graph.nodes - data.user_count).clamp_min(0)  # below 0 only for pairs that do not count
+        return Pairs(place, nodes, live)
+
+    def _augmentation(
+        self, pairs: Pairs, short_users: Tensor, short_pairs: Tensor, user_vectors: Tensor, item_vectors: Tensor
+    ) -> Tensor:
+        """L_sal over the pairs; short-term vectors of their items [2 * pairs, d]."""
+        c, data, place = self.config, self.data, pairs.place
+        items = (pairs.nodes % self.graph.nodes - data.user_count).clamp_min(0)  # below 0 only where none counts
         with torch.no_grad():
-            owner = user_vectors[place % len(users)]
+            owner = user_vectors[place % len(user_vectors)]
             first, second = (leaky_dot(owner, item_vectors[side], c.slope) for side in items)
         known = user_vectors.expand(c.intervals, -1, -1)
         inner = self.weight_in(torch.cat([known * short_users, known, short_users], dim=2))
         weight = torch.sigmoid(self.weight_out(F.leaky_relu(inner, c.slope))).view(-1)[place]
-        own = F.embedding(place, short_users.reshape(places, -1))
-        one, other = F.embedding(nodes, short.flatten(0, 1))
+        own = F.embedding(place, short_users.flatten(0, 1))
+        one, other = short_pairs.chunk(2)
         difference = leaky_dot(own, one, c.slope) - leaky_dot(own, other, c.slope)
-        return pair_hinge(weight * (first - second), difference, live)
+        return pair_hinge(weight * (first - second), difference, pairs.live)
 
     def user_states(self, queries: QueryBatch) -> Tensor:
         histories, users = queries.histories, queries.users.clamp_min(0)

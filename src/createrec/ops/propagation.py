@@ -1,6 +1,6 @@
 """Sparse products with hand-written gradients: how graph models pass vectors along edges."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -134,30 +134,103 @@ def symmetric_product(matrix: SparseMatrix, dense: Tensor) -> Tensor:
     return _DenseGradient.apply(product, dense, detached)
 
 
+@dataclass(frozen=True)
+class ActiveNodes:
+    """Those users and items of one table that have neighbours.
+
+    Attributes:
+        nodes: int64 [n], ascending, as rows of tables x (users, then items).
+        users: how many of them are users; the others are items.
+        item_cells: int64 [n - users], the items as rows of tables x items.
+        matrix: [n] squared, symmetric.
+    """
+
+    nodes: Tensor
+    users: int
+    item_cells: Tensor
+    matrix: BinaryMatrix
+
+
+@dataclass(frozen=True)
+class ActiveGraph:
+    """Graphs of several tables of the same users and items.
+
+    Attributes:
+        users: users of a table.
+        place: int64 [tables * (users + items)], where each node stands among all active ones; -1 for one that is none.
+        blocks: the active nodes, an entry for each table that has some.
+    """
+
+    users: int
+    place: Tensor
+    blocks: tuple[ActiveNodes, ...]
+
+
 class _LeakyLayers(torch.autograd.Function):
-    """See `leaky_layers`; keeps one bit of sign per number and layer for the way back."""
+    """See `leaky_layers`."""
 
     @staticmethod
-    def forward(ctx, tables: Tensor, graph: BinaryMatrix, layers: int, slope: float) -> Tensor:
-        total, layer, positive = tables.clone(), tables, []
-        for _ in range(layers):
-            sums = graph @ layer
-            positive.append(sums > 0)
-            layer = layer + F.leaky_relu_(sums, slope)
-            total += layer
-        ctx.graph, ctx.slope = graph, slope
-        ctx.save_for_backward(*positive)
-        return total
+    def forward(ctx, tables: Tensor, rows: Tensor, graph: ActiveGraph, layers: int, slope: float):
+        flat = tables.flatten(0, 1)
+        items = tables[:, graph.users :] * (layers + 1)
+        totals, acted = [], []
+        for block in graph.blocks:
+            layer = flat.index_select(0, block.nodes)
+            total = layer.clone()
+            for _ in range(layers):
+                acted.append(F.leaky_relu_(block.matrix @ layer, slope))
+                layer = layer + acted[-1]
+                total += layer
+            items.flatten(0, 1).index_copy_(0, block.item_cells, total[block.users :])
+            totals.append(total)
+        place = graph.place[rows]
+        propagated = torch.cat(totals).index_select(0, place.clamp_min(0))
+        picked = torch.where((place >= 0)[:, None], propagated, flat.index_select(0, rows) * (layers + 1))
+        ctx.save_for_backward(tables, rows, *acted)
+        ctx.settings = graph, layers, slope
+        ctx.set_materialize_grads(False)
+        return items, picked, torch.linalg.vector_norm(tables, dim=2).square().sum()
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
-        upper = grad = grad.contiguous()
-        for positive in reversed(ctx.saved_tensors):
-            inner = torch.where(positive, upper, upper * ctx.slope)
-            upper = grad + upper + ctx.graph @ inner
-        return upper, None, None, None
+    @once_differentiable
+    def backward(ctx, items: Tensor | None, picked: Tensor | None, squares: Tensor | None):
+        tables, rows, *acted = ctx.saved_tensors
+        graph, layers, slope = ctx.settings
+        grad = torch.zeros_like(tables)
+        flat, acted = grad.flatten(0, 1), reversed(acted)
+        if items is not None:
+            torch.mul(items, layers + 1, out=grad[:, graph.users :])
+        if picked is not None:
+            flat.index_add_(0, rows, picked, alpha=layers + 1)
+        for block in reversed(graph.blocks):
+            own = flat.index_select(0, block.nodes).div_(layers + 1)
+            upper = own
+            for _ in range(layers):
+                inner = torch.ops.aten.leaky_relu_backward(upper, next(acted), slope, True)
+                upper = (block.matrix @ inner).add_(upper).add_(own)
+            flat.index_copy_(0, block.nodes, upper)
+        if squares is not None:
+            grad.addcmul_(tables, 2 * squares)
+        return grad, None, None, None, None
 
 
-def leaky_layers(tables: Tensor, graph: BinaryMatrix, layers: int, slope: float) -> Tensor:
-    """X_0 + ... + X_L with X_(l+1) = LeakyReLU(A X_l) + X_l, for a symmetric A; X_0 is `tables` [nodes, d]."""
-    return _LeakyLayers.apply(tables, graph, layers, slope)
+def leaky_layers(
+    tables: Tensor, rows: Tensor, graph: ActiveGraph, layers: int, slope: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """X_0 + ... + X_L with X_(l+1) = LeakyReLU(A X_l) + X_l: all items' rows, and any others that a step reads.
+
+    A node without neighbours keeps X_0, so that its sum is (L + 1) X_0: only the others are propagated, a table at a
+    time, which a CPU keeps in its cache. The tables are the most that a step holds: whatever has a gradient for all of
+    them comes from here, so that few passes over them are made.
+
+    Args:
+        tables: X_0 [tables, users + items, d].
+        rows: int64 [n], rows of the flattened tables.
+        graph: A, the tables' graphs.
+        layers: L.
+        slope: of LeakyReLU.
+
+    Returns:
+        The items [tables, items, d], the rows [n, d], and the sum of the squares of `tables`.
+    """
+    return _LeakyLayers.apply(tables, rows, graph, layers, slope)

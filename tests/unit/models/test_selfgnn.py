@@ -164,17 +164,14 @@ def test_the_main_loss_sets_the_newest_item_against_items_outside_the_row(rows, 
 def test_pairs_are_two_interactions_of_one_user_in_one_interval(data, monkeypatch):
     """Every draw is followed: its loss from plain sums, its two items both met by the user in that interval."""
     model = small_model(data, "selfgnn", **OVERRIDES, pairs=2)
-    calls, draws = [], []
+    calls, draws, drawn = [], [], model._pairs
     monkeypatch.setattr(
         selfgnn, "pair_hinge", lambda long, short, live: calls.append((long, short)) or (long * short).sum()
     )
-    embedding = F.embedding
-    monkeypatch.setattr(
-        F, "embedding", lambda index, table: (index.dim() == 2 and draws.append(index)) or embedding(index, table)
-    )
+    monkeypatch.setattr(model, "_pairs", lambda *given, **kind: draws.append(drawn(*given, **kind)) or draws[-1])
     batch, phase = first_batch(model, static=False)
     model.losses(batch, phase)
-    nodes = draws[-1]  # global nodes of the pairs: interval, then user or item
+    nodes = draws[-1].nodes  # global nodes of the pairs: interval, then user or item
     (long, short_difference), short = calls[0], model.short_term()
     users = data.user_count
     e_items = model.item_vectors()
