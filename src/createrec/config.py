@@ -922,7 +922,7 @@ def load(paths: Iterable[Path | str]) -> ProjectConfig:
 
 def checked(settings: Mapping[str, Any], paths: Iterable[Path | str]) -> ProjectConfig:
     """A validated configuration that knows the files it was read from."""
-    names = [str(Path(path).absolute()) for path in paths]
+    names = [os.path.normpath(Path(path).absolute()) for path in paths]
     config = validate(settings, where=" + ".join(names))
     config._files = tuple(names)
     return config

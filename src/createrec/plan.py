@@ -4,6 +4,7 @@ A run is named by dataset, model, variant and seed; its settings follow from the
 that resolve to the same settings are one run, so that ablations share trainings with the main table.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from createrec.errors import ConfigError
 Setup = Literal["temporal", "leave-one-out", "time-to-split"]
 Fold = Literal["test", "validation", "unretrained"]
 
+LONGEST_VARIANT = 80  # of those that are derived; names of folders have limits
 # Settings that are maps with a kind of their own.
 PARTS = ("sequence", "graph", "alignment")
 
@@ -183,7 +185,7 @@ def _sources(
             found.append((named(_tuned_file(config.hparams, dataset, name)), tuned))
         explicit = {key: value for key, value in _explicit(config, name).items() if key != "kind"}
         found.append((f"models.{name} of {where}", explicit))
-    found.append(("the variant", overrides))
+    found.append(("overrides", overrides))
     return [{"from": name, "settings": dict(taken)} for name, taken in found if taken]
 
 
@@ -210,6 +212,70 @@ def make_run(
         evaluation["without_history"] = "next"
     sources = _sources(config, dataset, model, settings, overrides or {})
     return Run(dataset, model, variant, seed, setup, fold, settings, evaluation, sources)
+
+
+def _leaves(settings: Mapping[str, Any], inside: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{inside}{key}.")
+        else:
+            yield f"{inside}{key}", value
+
+
+def own_variant(run: Run, plain: Run, overrides: Mapping[str, Any]) -> str:
+    """A readable name for what `run` differs in from `plain`, the same for the same difference.
+
+    For instance `leave-one-out_training.epochs-1`. What no name of a folder can hold, or is too long for one, is told
+    apart by a hash at the end.
+    """
+    plainly, own = dict(_leaves(plain.settings)), dict(_leaves(run.settings))
+    changed = {name: own.get(name, value) for name, value in sorted(_leaves(overrides))}
+    changed = {name: value for name, value in changed.items() if plainly.get(name) != value}
+    parts = [getattr(run, key) for key in ("setup", "fold") if getattr(run, key) != getattr(plain, key)]
+    parts += [f"{name}-{value if isinstance(value, str) else json.dumps(value)}" for name, value in changed.items()]
+    wanted = "_".join(parts)
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", wanted)[:LONGEST_VARIANT]
+    return name if name == wanted else f"{name}-{hashlib.sha256(wanted.encode()).hexdigest()[:8]}"
+
+
+def single_run(
+    config: ProjectConfig,
+    dataset: str,
+    model: str,
+    seed: int = 0,
+    *,
+    variant: str | None = None,
+    setup: Setup = "temporal",
+    fold: Fold = "test",
+    overrides: Mapping[str, Any] | None = None,
+) -> Run:
+    """A run that a person asks for, in a place that no other run has.
+
+    What the plan asks for, too, has its place in the plan. A model as the configuration has it, tested on the temporal
+    split, is Table 2's. Anything else gets a variant that says in what it differs.
+
+    Args:
+        variant: the person's own name for it.
+
+    Raises:
+        ConfigError: as `make_run`; or the variant is that of another run of the plan.
+    """
+    plain = make_run(config, dataset, model, "table2", seed)
+    run = make_run(config, dataset, model, "table2", seed, setup=setup, fold=fold, overrides=overrides)
+    planned = runs(config)
+    if variant is None:
+        if run.key == plain.key:
+            return run
+        same = [other for other in planned.values() if other.key == run.key]
+        variant = same[0].variant if same else own_variant(run, plain, overrides or {})
+    run = make_run(config, dataset, model, variant, seed, setup=setup, fold=fold, overrides=overrides)
+    taken = planned | {plain.folder: plain}
+    if run.folder in taken and taken[run.folder].key != run.key:
+        raise ConfigError(
+            f"--variant {variant}: {run.folder} is the place of another run, with other settings; name another "
+            "variant, or leave the option out"
+        )
+    return run
 
 
 # --- tables, figures, ablations -----------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ from createrec.data.datasets import write_split  # noqa: E402
 from createrec.data.interactions import Interactions  # noqa: E402
 from createrec.data.split import Split  # noqa: E402
 from createrec.errors import CreaterecError  # noqa: E402
+from createrec.matching import Preparations  # noqa: E402
 from createrec.options import json_option  # noqa: E402
 from createrec.plan import plan  # noqa: E402
 from createrec.readers.catalogue import read  # noqa: E402
@@ -215,7 +216,10 @@ def result_targets(folder: Path) -> Iterator[Target]:
         CHECKPOINT: (folder / CHECKPOINT, resume),
         "dataset.json": (results / "dataset.json", split_again),
         "training.json": (results / "run/training.json", recommended),
-        "record.json": (results / "run/record.json", lambda path: collect([path], folder / "metrics.csv")),
+        "record.json": (
+            results / "run/record.json",
+            lambda path: collect({}, [path], Preparations(results, results), folder / "metrics.csv"),
+        ),
     }
     for name, (path, take) in files.items():
         spoil = values_replaced if path.suffix == ".json" else mutated

@@ -196,7 +196,8 @@ def test_evaluate_repeats_the_record_and_refuses_another_training(project, capsy
     for change in ({"seed": 5}, {"settings": {**run["settings"], "warmup_epochs": 9}}, {"fold": "validation"}):
         capsys.readouterr()
         assert cli.main(command_of_evaluate(project, {**run, **change}, folder)) == 1
-        assert f"was trained with another {next(iter(change))}" in capsys.readouterr().err
+        err = capsys.readouterr().err
+        assert f"training.json: was trained otherwise: {next(iter(change))}" in err and "train the run again" in err
 
 
 SLICE = json.dumps(run_of("sasrec").slice())

@@ -1,9 +1,11 @@
 """The typed configuration: wrong keys are named, layers merge, kinds replace."""
 
+import os
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from createrec.config import ProjectConfig, load, merge, read_yaml, schema, validate
 from createrec.errors import ConfigError
@@ -111,3 +113,25 @@ def test_what_was_first_used_after_a_state_begins_again():
     again = [torch.rand(3, generator=one.generator(name)) for name in ("order/edges", "masking")]
     for before, after in zip(expected, again, strict=True):
         assert torch.equal(before, after)
+
+
+def test_paths_are_relative_to_the_file_that_names_them(tmp_path, monkeypatch):
+    """Wherever one stands; ~ is the home, and a URL stays a URL."""
+    root, other = tmp_path / "root", tmp_path / "other"
+    for folder in (root, other):
+        folder.mkdir()
+    settings = yaml.safe_load(CONFIG.read_text()) | {"data": {"mirror": "raw"}}
+    (root / "config.yaml").write_text(yaml.safe_dump(settings))
+    own = {"shop": {"file": {"path": "shop.csv"}}, "home": {"file": {"path": "~/mine.csv"}}}
+    (other / "overlay.yaml").write_text(yaml.safe_dump({"datasets": own}))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for here in (root, other, tmp_path):
+        monkeypatch.chdir(here)
+        config = load([os.path.relpath(root / "config.yaml"), os.path.relpath(other / "overlay.yaml")])
+        assert config.hparams == str(root / "hparams")
+        assert config.data.mirror == str(root / "raw")
+        assert config.datasets["shop"].file.path == str(other / "shop.csv")
+        assert config.datasets["home"].file.path == str(tmp_path / "mine.csv")
+        assert config.files == (str(root / "config.yaml"), str(other / "overlay.yaml"))
+    (other / "overlay.yaml").write_text("data: {mirror: https://example.org/raw}\n")
+    assert load([root / "config.yaml", other / "overlay.yaml"]).data.mirror == "https://example.org/raw"

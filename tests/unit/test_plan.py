@@ -7,7 +7,7 @@ import yaml
 
 from createrec.config import load, merge, read_yaml, validate
 from createrec.errors import ConfigError
-from createrec.plan import GROUPS, make_run, plan, resolve, runs
+from createrec.plan import GROUPS, make_run, plan, resolve, runs, single_run
 
 CONFIG = Path(__file__).parents[2] / "config.yaml"
 BEAUTY = "amazon-beauty"
@@ -195,3 +195,82 @@ def test_trainings_of_the_sensitivity_change_one_thing_each(config):
             assert (run.fold, run.evaluation) == ("test", default.evaluation)
         assert found["retrained=false"].settings == default.settings
         assert found["retrained=false"].fold == "unretrained"
+
+
+# --- a person's own runs -------------------------------------------------------------------------------------------
+
+
+def variant(config, model="sasrec", seed=0, **asked):
+    return single_run(config, BEAUTY, model, seed, **asked).variant
+
+
+def test_what_is_no_change_has_the_main_tables_place(config):
+    plain = make_run(config, BEAUTY, "sasrec")
+    assert single_run(config, BEAUTY, "sasrec") == plain
+    assert single_run(config, BEAUTY, "sasrec", overrides={"dropout": plain.settings["dropout"]}) == plain
+    assert variant(config, seed=77) == "table2"
+
+
+@pytest.mark.parametrize(
+    ("asked", "name"),
+    [
+        ({"overrides": {"training": {"epochs": 1}}}, "training.epochs-1"),
+        ({"overrides": {"training": {"epochs": 1}, "dropout": 0.1}}, "dropout-0.1_training.epochs-1"),
+        ({"overrides": {"loss": {"kind": "sampled"}}}, "loss.kind-sampled"),
+        ({"overrides": {"training": {"learning_rate": 1}}}, "training.learning_rate-1.0"),
+        ({"setup": "time-to-split"}, "time-to-split"),
+        ({"fold": "validation", "overrides": {"heads": 4}}, "validation_heads-4"),
+        ({"setup": "leave-one-out", "overrides": {"dropout": 0.1}}, "leave-one-out_dropout-0.1"),
+        ({"variant": "mine", "overrides": {"dropout": 0.1}}, "mine"),
+    ],
+)
+def test_a_run_of_ones_own_is_named_by_what_differs(config, asked, name):
+    assert variant(config, **asked) == name
+
+
+def test_the_order_of_what_differs_does_not_matter(config):
+    one, other = {"dropout": 0.1, "heads": 4}, {"heads": 4, "dropout": 0.1}
+    assert variant(config, overrides=one) == variant(config, overrides=other)
+
+
+def test_what_the_plan_asks_for_too_has_its_place_there(config):
+    assert variant(config, setup="leave-one-out") == "table3"
+    assert variant(config, "create", fold="validation") == "figure2"
+    assert variant(config, "create", overrides={"warmup_epochs": 10}) == "warmup-10"
+    assert variant(config, "create", seed=77, overrides={"warmup_epochs": 10}) == "warmup_epochs-10"
+
+
+def test_long_and_strange_names_are_cut_and_told_apart(config):
+    long = {"training": {"epochs": 7, "batch_size": 9, "learning_rate": 0.1234567890123, "weight_decay": 0.123456789}}
+    name = variant(config, overrides=long)
+    assert len(name) <= 100
+    long["training"]["weight_decay"] = 0.9
+    assert variant(config, overrides=long) != name
+
+
+@pytest.mark.parametrize("name", ["table2", "length-10"])
+def test_no_other_run_takes_a_place_of_the_plan(config, name):
+    with pytest.raises(ConfigError, match=rf"--variant {name}: .*sasrec/{name}/seed0 is the place of another run"):
+        single_run(config, BEAUTY, "sasrec", variant=name, overrides={"dropout": 0.17})
+
+
+def test_a_run_says_where_its_settings_come_from(tmp_path):
+    folder = tmp_path / "hparams" / BEAUTY
+    folder.mkdir(parents=True)
+    (folder / "sasrec.yaml").write_text("heads: 4\n")
+    (tmp_path / "config.yaml").write_text(CONFIG.read_text())
+    (tmp_path / "overlay.yaml").write_text("models: {sasrec: {blocks: 3}}\n")
+    config = load([tmp_path / "config.yaml", tmp_path / "overlay.yaml"])
+    run = single_run(config, BEAUTY, "sasrec", overrides={"dropout": 0.17})
+    assert run.sources == [
+        {"from": f"hparams/{BEAUTY}/sasrec.yaml", "settings": {"heads": 4}},
+        {"from": "models.sasrec of config.yaml + overlay.yaml", "settings": {"blocks": 3}},
+        {"from": "overrides", "settings": {"dropout": 0.17}},
+    ]
+    assert "sources" not in run.slice(), "where a setting comes from does not change what is trained"
+
+
+def test_a_folder_of_tuned_settings_that_is_not_there_is_an_error(tmp_path):
+    (tmp_path / "config.yaml").write_text(CONFIG.read_text())
+    with pytest.raises(ConfigError, match=rf"hparams: {tmp_path}/hparams is no folder"):
+        make_run(load([tmp_path / "config.yaml"]), BEAUTY, "sasrec")

@@ -30,6 +30,8 @@ def again(tmp_path_factory: pytest.TempPathFactory, copy_project, snakemake) -> 
     assert result.returncode == 0, result.stdout + result.stderr
     for part in METRICS:
         command = [sys.executable, "-m", "createrec.cli", "collect", "--records-from", part / "runs"]
+        command += ["--data", PUBLISHED / "data", "--splits", PUBLISHED / "splits"]
+        command += ["--config", "config.yaml", "--leave-out"] if part == PUBLISHED else []
         subprocess.run([*command, "--output", part / "metrics.csv"], cwd=folder, check=True, timeout=120)
     return folder
 

@@ -47,4 +47,4 @@ rule metrics:
     message:
         "Collecting the metrics of all runs"
     shell:
-        "createrec collect --output {output:q} {input.records:q} 2>&1 | tee {log:q}"
+        "createrec collect --config results/config.json --output {output:q} {input.records:q} 2>&1 | tee {log:q}"

@@ -27,5 +27,5 @@ rule train:
     shell:
         """
         createrec train --settings {params.settings:q} --split {input.split:q} --statistics {input.statistics:q} \
-            --model {output.model:q} --history {output.history:q} 2>&1 | tee {log:q}
+            --sources results/sources.json --model {output.model:q} --history {output.history:q} 2>&1 | tee {log:q}
         """

@@ -4,16 +4,18 @@ import argparse
 import json
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 from tqdm import tqdm
 
-from createrec.config import load, schema
+from createrec.config import schema
 from createrec.errors import ConfigError, DataError
 from createrec.files import read_json, write_json
+from createrec.matching import Preparations, summary, training_differences
 from createrec.options import RESULTS, add_capture, add_config, add_device, config_of, json_option
-from createrec.plan import Fold, Setup
+from createrec.plan import Fold, Run, Setup
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 
@@ -25,6 +27,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--statistics", type=Path, required=True, metavar="JSON")
     command.add_argument("--model", type=Path, required=True, metavar="SAFETENSORS")
     command.add_argument("--history", type=Path, required=True, metavar="JSON")
+    command.add_argument(
+        "--sources", type=Path, metavar="JSON", help="where settings come from, by the run's folder; for the record"
+    )
     command.add_argument("--checkpoint-seconds", type=float, default=60.0, help="at most this much training is lost")
     add_device(command)
     add_capture(command)
@@ -45,7 +50,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.add_argument("dataset")
     command.add_argument("model")
     command.add_argument("--seed", type=int, default=0)
-    command.add_argument("--variant", default="table2", help="name of the result's folder")
+    command.add_argument("--variant", help="name of the result's folder (default: by what differs from Table 2's run)")
     command.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings, for instance dropout=0.2")
     command.add_argument("--fold", choices=get_args(Fold), default="test")
     command.add_argument("--setup", choices=get_args(Setup), default="temporal")
@@ -74,6 +79,14 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.add_argument("records", type=Path, nargs="*", metavar="RECORD")
     command.add_argument("--records-from", type=Path, metavar="DIR", help="every record.json below this folder")
     command.add_argument("--output", type=Path, required=True, metavar="CSV")
+    command.add_argument("--data", type=Path, default=RESULTS / "data", metavar="DIR", help="DATASET/dataset.json")
+    command.add_argument(
+        "--splits", type=Path, default=RESULTS / "splits", metavar="DIR", help="DATASET/SETUP/split.json"
+    )
+    command.add_argument("--leave-out", action="store_true", help="leave out, and name, what does not match")
+    command.add_argument(
+        "--config", nargs="+", type=Path, help="config.yaml and its overlays, whose plan the records are compared with"
+    )
     command.set_defaults(run=run_collect)
 
     command = commands.add_parser("recommend", help="print a trained run's best items, in the dataset's own ids")
@@ -128,6 +141,9 @@ def run_train(options: argparse.Namespace) -> None:
     split, statistics = Split.load(options.split), read_json(options.statistics)
     if statistics.get("dataset") != run.dataset or statistics.get("split_hash") != split.hash:
         raise DataError(f"{options.statistics}: does not belong to {options.split} of {run.dataset}; split again")
+    if options.sources:
+        run = replace(run, sources=read_json(options.sources).get(run.folder, ()))
+    _print_sources(run)
     with run_lock(options.model.parent):
         model, facts = train_run(
             run,
@@ -144,7 +160,7 @@ def run_train(options: argparse.Namespace) -> None:
 def run_evaluate(options: argparse.Namespace) -> None:
     from createrec.data.split import Split
     from createrec.runs.record import evaluate_run, write_record
-    from createrec.runs.run import check_model_file, load_trained, run_lock, run_of_slice
+    from createrec.runs.run import check_model_file, load_trained, run_lock, run_of_slice, stops_early
     from createrec.training.device import choose_device, memory_explained
 
     run = run_of_slice(json_option(options.settings, "--settings"))
@@ -152,13 +168,9 @@ def run_evaluate(options: argparse.Namespace) -> None:
     if statistics.get("dataset") != run.dataset or statistics.get("split_hash") != split.hash:
         raise DataError(f"{options.statistics}: does not belong to {options.split} of {run.dataset}; split again")
     history = read_json(options.history)
-    decided = {key: value for key, value in run.slice().items() if key != "evaluation"}
-    trained = history.get("run")
-    if not isinstance(trained, dict):
-        raise DataError(f"{options.history}: not the history of a training; train the run again")
-    differ = [key for key, value in decided.items() if trained.get(key) != value]
-    if differ:
-        raise ConfigError(f"{options.history}: was trained with another {', '.join(differ)}; train the run again")
+    hashes = {"split_hash": split.hash}
+    if different := training_differences(run, history, hashes, validates=stops_early(run, split)):
+        raise ConfigError(f"{options.history}: was trained otherwise: {summary(different)}; train the run again")
     device = choose_device(options.device)
     with run_lock(options.model.parent), memory_explained(device, "rank on another one (--device)"):
         check_model_file(options.model, history)
@@ -189,25 +201,35 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
     return settings
 
 
+def _print_sources(run: Run) -> None:
+    """Where the settings that are not defaults come from, one line each; the later one wins."""
+    for source in run.sources:
+        print(f"settings of {source['from']}: {json.dumps(source['settings'])}")
+
+
 def run_run(options: argparse.Namespace) -> None:
     from createrec.data.datasets import split_dataset
-    from createrec.plan import make_run
+    from createrec.plan import single_run
     from createrec.runs.record import evaluate_run, write_record
     from createrec.runs.run import run_lock, save_trained, train_run
     from createrec.training.device import choose_device
 
-    run = make_run(
-        load(options.config),
+    config = config_of(options)
+    run = single_run(
+        config,
         options.dataset,
         options.model,
-        options.variant,
         options.seed,
+        variant=options.variant,
         setup=options.setup,
         fold=options.fold,
         overrides=_overrides(options.set),
     )
-    split, statistics = split_dataset(config_of(options), run.dataset, run.setup, options.results)
     folder = options.results / "runs" / run.folder
+    print(f"configuration: {' + '.join(config.files)}")
+    _print_sources(run)
+    print(f"folder: {folder}", flush=True)
+    split, statistics = split_dataset(config, run.dataset, run.setup, options.results)
     device = choose_device(options.device)
     report = Reporter(run.folder, _epochs(run.settings))
     with run_lock(folder):
@@ -252,12 +274,18 @@ def run_campaign(options: argparse.Namespace) -> None:
 
 
 def run_collect(options: argparse.Namespace) -> None:
+    from createrec.plan import runs
     from createrec.runs.collect import collect
 
     records = list(options.records)
     if options.records_from:
         records += sorted(options.records_from.rglob("record.json"))
-    print(f"{options.output}: {collect(records, options.output)} rows from {len(records)} records")
+    planned = runs(config_of(options)) if options.config else {}
+    today = Preparations(options.data, options.splits)
+    rows, left_out = collect(planned, records, today, options.output, leave_out=options.leave_out)
+    for path, how in left_out.items():
+        print(f"left out {path}: {how}", file=sys.stderr)
+    print(f"{options.output}: {rows} rows from {len(records) - len(left_out)} records")
 
 
 def _split_ids(text: str) -> list[str]:

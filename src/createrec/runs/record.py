@@ -98,6 +98,7 @@ def evaluate_run(
         "data": dict(facts),
         "settings": dict(run.settings),
         "evaluation": dict(run.evaluation),
+        "sources": training.get("sources", []),
         "metrics": values,
         "sensitivity": sensitivity,
         "history": training["history"],

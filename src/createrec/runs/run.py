@@ -134,6 +134,7 @@ def train_run(
     facts = {
         "format": FORMAT,
         "run": run.slice(),
+        "sources": list(run.sources),
         "split_hash": split.hash,
         **asdict(progress),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),

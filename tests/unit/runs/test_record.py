@@ -1,6 +1,7 @@
 """Records, their collection, and the sensitivity to the protocol's switches."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from createrec.errors import DataError
 from createrec.evaluation.metrics import metrics
 from createrec.evaluation.ranking import rank
 from createrec.files import write_json
+from createrec.matching import IDENTITY, Preparations
+from createrec.plan import Run
 from createrec.runs.collect import COLUMNS, collect
 from createrec.runs.record import evaluate_run, write_record
 from createrec.runs.run import train_run
@@ -22,7 +25,7 @@ def evaluated():
     made = small_split(items=200, users=60)
     run = run_of("sasrec", fold="test", training={"epochs": 1})
     model, facts = train_run(run, made, CPU)
-    about = {"dataset": "small", "label": "made", **statistics(made)}
+    about = {"dataset": "small", "label": "made", "dataset_hash": "that of small", **statistics(made)}
     return made, run, model, evaluate_run(run, made, about, model, facts)
 
 
@@ -95,6 +98,33 @@ def test_time_to_split_is_measured_by_its_queries_under_both_denominators():
         assert of_trained["ndcg@10"] == of_all["ndcg@10"]
 
 
+def prepared(folder, record):
+    """Folders whose data are those of a record."""
+    data, setup = record["data"], record["setup"]
+    write_json(folder / "data" / record["dataset"] / "dataset.json", {"dataset_hash": data["dataset_hash"]})
+    write_json(folder / "splits" / record["dataset"] / setup / "split.json", {"split_hash": data["split_hash"]})
+    return Preparations(folder / "data", folder / "splits")
+
+
+def test_a_record_that_is_not_what_the_plan_asks_for_is_not_collected(evaluated, tmp_path):
+    *_, (record, table) = evaluated
+    path, output = tmp_path / "record.json", tmp_path / "metrics.csv"
+    write_record(record, table, path, tmp_path / "ranks.parquet")
+    run = Run(**{key: record[key] for key in (*IDENTITY, "settings", "evaluation")})
+    today = prepared(tmp_path, record)
+    assert collect({run.folder: run}, [path], today, output)[0] == len(record["metrics"])
+    output.unlink()
+    wanted = replace(run, settings={**run.settings, "dimension": 99})
+    with pytest.raises(DataError, match=r"record\.json: not the run .* settings\.dimension is 8, the plan says 99"):
+        collect({run.folder: wanted}, [path], today, output)
+    assert not output.exists()
+    rows, left_out = collect({run.folder: wanted}, [path], today, output, leave_out=True)
+    assert rows == 0 and list(left_out) == [path]
+    write_json(tmp_path / "data" / record["dataset"] / "dataset.json", {"dataset_hash": "another"})
+    with pytest.raises(DataError, match="measured on other data"):
+        collect({}, [path], Preparations(tmp_path / "data", tmp_path / "splits"), output)
+
+
 def test_records_are_collected_one_row_a_metric(evaluated, tmp_path):
     *_, (record, table) = evaluated
     paths = []
@@ -102,22 +132,23 @@ def test_records_are_collected_one_row_a_metric(evaluated, tmp_path):
         folder = tmp_path / f"seed{seed}"
         write_record({**record, "seed": seed}, table, folder / "record.json", folder / "ranks.parquet")
         paths.append(folder / "record.json")
-    assert collect(paths, tmp_path / "metrics.csv") == 2 * len(record["metrics"])
+    today = prepared(tmp_path, record)
+    assert collect({}, paths, today, tmp_path / "metrics.csv") == (2 * len(record["metrics"]), {})
     with (tmp_path / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == COLUMNS
     for seed in ("0", "1"):
         own = {row["metric"]: float(row["value"]) for row in rows if row["seed"] == seed}
         assert own == record["metrics"], "exact, not rounded"
-    assert collect(reversed(paths), tmp_path / "other.csv") == len(rows)
+    assert collect({}, reversed(paths), today, tmp_path / "other.csv") == (len(rows), {})
     assert (tmp_path / "other.csv").read_bytes() == (tmp_path / "metrics.csv").read_bytes()
 
 
 def test_a_damaged_record_is_named(tmp_path):
     write_json(tmp_path / "record.json", {"metrics": {"ndcg@10": 0.1}})
     with pytest.raises(DataError, match=r"record\.json: not a record"):
-        collect([tmp_path / "record.json"], tmp_path / "metrics.csv")
+        collect({}, [tmp_path / "record.json"], Preparations(tmp_path, tmp_path), tmp_path / "metrics.csv")
     (tmp_path / "record.json").write_text("{")
     with pytest.raises(DataError, match=r"record\.json: not a JSON file"):
-        collect([tmp_path / "record.json"], tmp_path / "metrics.csv")
+        collect({}, [tmp_path / "record.json"], Preparations(tmp_path, tmp_path), tmp_path / "metrics.csv")
     assert not (tmp_path / "metrics.csv").exists()
