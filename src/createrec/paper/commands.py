@@ -1,4 +1,4 @@
-"""`createrec table`, `figure` and `comparison`: the paper's results from records."""
+"""`createrec table`, `figure`, `comparison` and `validation`: results from records, beside the paper's and others'."""
 
 import argparse
 import sys
@@ -48,6 +48,14 @@ def _comparison(options: argparse.Namespace) -> None:
     _name_left_out(results)
 
 
+def _validation(options: argparse.Namespace) -> None:
+    from createrec.paper.validation import write_validation
+
+    results = _results(options)
+    write_validation(results, options.output_folder)
+    _name_left_out(results)
+
+
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--records", type=Path, default=RESULTS / "runs", metavar="DIR", help="the runs' records")
@@ -84,3 +92,10 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_inputs(comparison)
     comparison.add_argument("--output-folder", type=Path, required=True, metavar="DIR")
     comparison.set_defaults(run=_comparison)
+
+    validation = subparsers.add_parser(
+        "validation", help="ours beside numbers that others published: validation.csv, .md, .html, .pdf, .png"
+    )
+    _add_inputs(validation)
+    validation.add_argument("--output-folder", type=Path, required=True, metavar="DIR")
+    validation.set_defaults(run=_validation)

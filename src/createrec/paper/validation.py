@@ -1,0 +1,294 @@
+"""Our numbers beside those that others have published for the same files, split and models (docs/validation.md).
+
+Theirs: Gusak et al., "Time to Split", RecSys 2025 (arXiv 2507.16289), from the result files of their repository
+(github.com/monkey0head/time-to-split at 5a33f9f): validation by time, quantile 0.9, one seed per grid point. They stand
+in `time_to_split.csv`, as fractions; nothing in that file is ours.
+
+A figure of theirs and one of ours agree when they differ by at most two standard deviations of what two such trainings
+differ by. How much trainings scatter is read off their own grid: the standard deviation over a point's neighbourhood,
+all points of the same dimension and dropout with other blocks and heads. Ours scatter as much, or as our seeds do if
+that is more, and over n seeds their mean scatters less. Both sides ask the same queries, so the sampling error of the
+queries is common to both and stays out; but a random target is drawn by each side for itself, and that adds the
+sampling error of both draws:
+
+    margin = 2 sqrt(neighbourhood^2 + max(neighbourhood, seeds)^2 / n  [+ 2 value (1 - value) / queries])
+
+The last term is exact for a hit rate, an upper bound for NDCG, and left out for coverage, which is no mean of queries.
+"""
+
+import csv
+import math
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from createrec.errors import DataError
+from createrec.paper.names import dataset_name, metric_name, model_name
+from createrec.paper.records import Estimate, Results
+from createrec.paper.render import Page, Sheet, Shown, page_to_html, page_to_markdown, write_csv, write_text
+from createrec.paper.style import COLOURS, GREY, MARKERS, PAGE_WIDTH, house_style, save
+from createrec.paper.tables import TABLE2_METRICS, exact_percent, show_estimate
+
+THEIRS = "time_to_split.csv"
+# Their kinds of query, and where a record of ours holds them: its own metrics, or a reading.
+QUERIES = {"last": "", "first": "target=first", "random": "target=random"}
+# Of these the target counts how many grid points agree.
+DECIDING = ("ndcg@10", "recall@10")
+MARGIN = 2.0  # standard deviations
+AGREES, DIFFERS = "agrees", "differs"
+_SETTINGS = ("dimension", "blocks", "heads", "dropout")
+_HEADER = ["dataset", "model", "grid_point", "queries", "metric", "theirs", "ours", "seeds", "verdict"]
+
+
+@dataclass(frozen=True)
+class Published:
+    """One point of their grid.
+
+    Attributes:
+        settings: dimension, blocks (layers of a GRU), heads and dropout, as they print them.
+        values: (queries, metric) -> fraction.
+    """
+
+    settings: Mapping[str, str]
+    values: Mapping[tuple[str, str], float]
+
+    def is_neighbour(self, other: "Published") -> bool:
+        """Whether the other point differs in blocks and heads alone; a point is its own neighbour."""
+        return all(self.settings[name] == other.settings[name] for name in ("dimension", "dropout"))
+
+    @property
+    def name(self) -> str:
+        """`64, 2, 2, 0.3`: dimension, blocks, heads (not of a GRU), dropout."""
+        return ", ".join(self.settings[name] for name in _SETTINGS if self.settings[name])
+
+
+@cache
+def published_grid(dataset: str, model: str) -> Mapping[int, Published]:
+    """Their points of one model on one data set, by number.
+
+    Raises:
+        DataError: they give none.
+    """
+    with files("createrec.paper").joinpath(THEIRS).open(encoding="utf-8", newline="") as file:
+        found = {
+            int(row["grid_point"]): Published(
+                {name: row[name] for name in _SETTINGS},
+                {
+                    (queries, metric): float(row[f"{queries} {metric}"])
+                    for queries in QUERIES
+                    for metric in TABLE2_METRICS
+                },
+            )
+            for row in csv.DictReader(file)
+            if (row["dataset"], row["model"]) == (dataset, model)
+        }
+    if not found:
+        raise DataError(f"{THEIRS}: nothing of {model} on {dataset}; take it out of `validation` in the configuration")
+    return found
+
+
+def scatter(dataset: str, model: str, point: int, queries: str, metric: str) -> float:
+    """Sample standard deviation over a point's neighbourhood, itself included, as a fraction."""
+    grid = published_grid(dataset, model)
+    near = [other.values[queries, metric] for other in grid.values() if grid[point].is_neighbour(other)]
+    return statistics.stdev(near)
+
+
+def margin(theirs: float, spread: float, ours: Sequence[float], sampled: int | None) -> float:
+    """The largest difference between theirs and the mean of ours that noise explains (see above).
+
+    Args:
+        theirs: their value, a fraction.
+        spread: standard deviation of single trainings in their neighbourhood.
+        ours: one value per seed.
+        sampled: number of queries where each side draws its own targets; None where both ask the same.
+    """
+    own = max(spread, statistics.stdev(ours)) if len(ours) > 1 else spread
+    variance = spread**2 + own**2 / len(ours)
+    if sampled is not None:
+        variance += 2 * theirs * (1 - theirs) / sampled
+    return MARGIN * math.sqrt(variance)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One figure of theirs beside ours; `margin` is None where ours was not run."""
+
+    dataset: str
+    model: str
+    point: int
+    queries: str
+    metric: str
+    theirs: float
+    ours: Estimate
+    margin: float | None
+
+    @property
+    def verdict(self) -> str:
+        """AGREES, DIFFERS, or why ours is absent."""
+        if self.margin is None:
+            return self.ours.status
+        return AGREES if abs(self.ours.mean - self.theirs) <= self.margin else DIFFERS
+
+
+def checks(results: Results) -> Iterator[Checked]:
+    """Every figure of every planned grid point."""
+    part = results.config.validation
+    for dataset in part.datasets:
+        for model, planned in part.models.items():
+            grid = published_grid(dataset, model)
+            for point in planned.points:
+                if point not in grid:
+                    raise DataError(f"{THEIRS}: no point {point} of {model} on {dataset}; known: {[*grid]}")
+                cells = results.cells("validation", dataset, model, grid_point=point)
+                records = [record for cell in cells if (record := results.record(cell.run)) is not None]
+                for queries, reading in QUERIES.items():
+                    held = [record["sensitivity"][reading] if reading else record["metrics"] for record in records]
+                    for metric in TABLE2_METRICS:
+                        values = tuple(float(one[metric]) for one in held)
+                        theirs, spread = (
+                            grid[point].values[queries, metric],
+                            scatter(dataset, model, point, queries, metric),
+                        )
+                        drawn = queries == "random" and not metric.startswith("coverage") and bool(records)
+                        sampled = records[0]["data"]["test_users"] if drawn else None
+                        labels = "; ".join(sorted({record["label"] for record in records if record["label"]}))
+                        yield Checked(
+                            *(dataset, model, point, queries, metric, theirs),
+                            Estimate(values, len(cells), labels, results.missing(dataset)),
+                            margin(theirs, spread, values, sampled) if values else None,
+                        )
+
+
+def agreeing_points(found: Sequence[Checked], dataset: str) -> tuple[int, int]:
+    """Grid points that agree in NDCG@10 and HR@10 of `last`, and those that were run."""
+    verdicts: dict[tuple[str, int], list[str]] = {}
+    for one in found:
+        if one.dataset == dataset and one.queries == "last" and one.metric in DECIDING and one.margin is not None:
+            verdicts.setdefault((one.model, one.point), []).append(one.verdict)
+    return sum(all(verdict == AGREES for verdict in each) for each in verdicts.values()), len(verdicts)
+
+
+def _cells(theirs: Checked) -> Shown:
+    """`2.06 | 2.20 ± 0.05` with a cross where they differ."""
+    ours = show_estimate(theirs.ours)
+    return Shown(f"{100 * theirs.theirs:.2f} / {ours}{' ✗' if theirs.verdict == DIFFERS else ''}")
+
+
+def validation_page(found: Sequence[Checked]) -> Page:
+    """A part per data set and kind of query: a row per grid point, theirs and ours in each cell."""
+    parts = []
+    for dataset in dict.fromkeys(one.dataset for one in found):
+        agreeing, run = agreeing_points(found, dataset)
+        for queries in QUERIES:
+            here = [one for one in found if (one.dataset, one.queries) == (dataset, queries)]
+            rows: dict[tuple[str, str, str], list[Shown]] = {}
+            for one in here:
+                name = published_grid(dataset, one.model)[one.point].name
+                rows.setdefault((model_name(one.model), str(one.point), name), []).append(_cells(one))
+            judged = [one.verdict == AGREES for one in here if one.margin is not None]
+            notes = (
+                f"Theirs / ours, in %; ✗ = they differ by more than the rule allows. {sum(judged)} of {len(judged)} "
+                "figures agree.",
+                *(
+                    [f"{agreeing} of {run} grid points agree in both NDCG@10 and HR@10."]
+                    if queries == "last" and run
+                    else []
+                ),
+                *(f"Data: {label}." for label in dict.fromkeys(one.ours.label for one in here if one.ours.label)),
+            )
+            columns = tuple(metric_name(metric).replace("Recall", "HR") for metric in TABLE2_METRICS)
+            caption = f"Target: {queries}."
+            index = ("Model", "Grid point", "d, blocks, heads, dropout")
+            table = Sheet(
+                "validation", "", caption, notes, index, columns, tuple((k, tuple(v)) for k, v in rows.items())
+            )
+            parts.append((f"{dataset_name(dataset)}, {queries}", table))
+    paragraphs = (
+        'Theirs: "Time to Split" (Gusak et al., RecSys 2025, arXiv 2507.16289), one seed per grid point, from the '
+        "result files of their repository at 5a33f9f. Ours: the same files, split, settings and queries.",
+        "They agree when they differ by at most two standard deviations of what two such trainings differ by, read off "
+        "the neighbourhood in their own grid (same dimension and dropout, other blocks and heads) and our seeds; for "
+        "random targets, which each side draws for itself, the sampling error of both draws comes on top.",
+    )
+    return Page("Our numbers beside published ones", paragraphs, tuple(parts))
+
+
+# --- the figure ----------------------------------------------------------------------------------------------------
+
+_FAMILIES = {"ndcg": "NDCG", "recall": "HR", "coverage": "Coverage"}
+
+
+def _draw(axes: Axes, found: Sequence[Checked], models: Sequence[str]) -> None:
+    """One dot per grid point, kind of query and cutoff, and the diagonal."""
+    values = [100 * value for one in found for value in (one.theirs, one.ours.mean)]
+    if not values:
+        axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", va="center", color=GREY)
+        return
+    low, high = 0.9 * min(values), 1.1 * max(values)
+    axes.plot([low, high], [low, high], color=GREY, linewidth=0.8, zorder=1)
+    for place, queries in enumerate(QUERIES):
+        for model in models:
+            dots = [one for one in found if (one.queries, one.model) == (queries, model)]
+            axes.plot(
+                [100 * one.theirs for one in dots],
+                [100 * one.ours.mean for one in dots],
+                linestyle="none",
+                marker=MARKERS[place],
+                markersize=3,
+                markeredgewidth=0.6,
+                color=COLOURS[models.index(model) % len(COLOURS)],
+                fillstyle="none",
+                label=f"{model_name(model)}, {queries}",
+            )
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(low, high)
+    axes.set_ylim(low, high)
+    axes.set_aspect("equal")
+
+
+def validation_figure(found: Sequence[Checked]) -> Figure:
+    """Theirs against ours: a row per data set, a column per kind of metric, both cutoffs in one panel."""
+    datasets = list(dict.fromkeys(one.dataset for one in found))
+    models = list(dict.fromkeys(one.model for one in found))
+    figure = Figure(figsize=(PAGE_WIDTH, 0.5 + 2.35 * max(1, len(datasets))))
+    panels = figure.subplots(max(1, len(datasets)), len(_FAMILIES), squeeze=False)
+    for row, dataset in zip(panels, datasets, strict=False):
+        for axes, (family, name) in zip(row, _FAMILIES.items(), strict=True):
+            run = [one for one in found if one.dataset == dataset and one.metric.startswith(family) and one.ours.run]
+            _draw(axes, run, models)
+            axes.set_title(f"{dataset_name(dataset)}, {name}")
+            axes.set_xlabel("theirs, %")
+        row[0].set_ylabel("ours, %")
+    handles = {
+        label: handle for axes in panels.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    if handles:
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(QUERIES))
+    return figure
+
+
+def write_validation(results: Results, folder: Path) -> None:
+    """Writes validation.csv (in %), .md, .html, .pdf and .png into `folder`."""
+    found = list(checks(results))
+    rows = [
+        [
+            *(one.dataset, one.model, one.point, one.queries, one.metric, exact_percent(one.theirs)),
+            exact_percent(one.ours.mean) if one.ours.run else None,
+            *(len(one.ours.values), one.verdict),
+        ]
+        for one in found
+    ]
+    write_csv(folder / "validation.csv", _HEADER, rows)
+    page = validation_page(found)
+    write_text(folder / "validation.md", page_to_markdown(page))
+    write_text(folder / "validation.html", page_to_html(page))
+    with house_style():
+        save(validation_figure(found), folder / "validation")
