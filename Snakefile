@@ -32,6 +32,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/ablations.smk"
 include: "workflow/rules/published.smk"
+include: "workflow/rules/validation.smk"
 
 
 localrules:

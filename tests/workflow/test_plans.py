@@ -52,6 +52,8 @@ EXPECTED = {
     "published_tables": {"published_tables": 1},
     "published_figures": {"published_figures": 1},
     "published_comparison": {"published_comparison": 1},
+    "validation": trained(VALIDATION, 2, "validation"),
+    "published_validation": {"published_validation": 1},
 }
 ABLATIONS = {
     "ablation_graph_size": "figure3",

@@ -99,6 +99,7 @@ RULE_SOURCES = {
     "table": ["paper/tables.py"],
     "figure": ["paper/figures.py"],
     "comparison": ["paper/comparison.py", "paper/reported_values.csv"],
+    "validation": ["paper/validation.py", "paper/time_to_split.csv"],
 }
 
 # Every `kind` that the settings of a run can name. models/single.py makes a model of one encoder.
