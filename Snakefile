@@ -43,9 +43,8 @@ localrules:
 rule all:
     default_target: True
     input:
-        collect("results/tables/table{number}.csv", number=range(1, 6)),
-        collect("paper_figures/figure{number}.pdf", number=range(2, 6)),
-        "paper_figures/gains.pdf",
+        collect("results/tables/{table}.csv", table=TABLES),
+        collect("paper_figures/{figure}.pdf", figure=FIGURES),
         "results/comparison/claims.md",
         "results/metrics.csv",
 

@@ -12,6 +12,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from datetime import date
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -31,6 +32,7 @@ from pydantic import (
 )
 
 from createrec.errors import ConfigError
+from createrec.exhibits import EXHIBITS, SWEPT
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -605,23 +607,23 @@ class TableConfig(Strict):
 class SweepConfig(Strict):
     """One ablation over one number."""
 
-    datasets: tuple[str, ...]
-    values: tuple[float, ...]
-    seeds: tuple[int, ...]
+    datasets: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
 class AlignmentAblation(Strict):
-    datasets: tuple[str, ...]
-    graphs: tuple[Literal["lightgcn", "ultragcn"], ...]
-    alignments: tuple[Literal["none", "contrastive", "barlow"], ...]
-    seeds: tuple[int, ...]
+    datasets: tuple[str, ...] = ()
+    graphs: tuple[Literal["lightgcn", "ultragcn"], ...] = ()
+    alignments: tuple[Literal["none", "contrastive", "barlow"], ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
 class BackboneAblation(Strict):
-    datasets: tuple[str, ...]
-    sequences: tuple[Literal["sasrec", "bert4rec"], ...]
-    graphs: tuple[Literal["lightgcn", "ultragcn"], ...]
-    seeds: tuple[int, ...]
+    datasets: tuple[str, ...] = ()
+    sequences: tuple[Literal["sasrec", "bert4rec"], ...] = ()
+    graphs: tuple[Literal["lightgcn", "ultragcn"], ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
 class CurvesConfig(Strict):
@@ -669,11 +671,25 @@ class ValidationConfig(Strict):
 
 
 class AblationsConfig(Strict):
-    graph_size: SweepConfig
-    warmup: SweepConfig
-    barlow_weight: SweepConfig
-    alignment: AlignmentAblation
-    backbone: BackboneAblation
+    """The ablations of Section 5: the two over parts, and one over a number for each sweep in exhibits.py."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, SweepConfig] = Field(init=False)
+
+    alignment: AlignmentAblation = AlignmentAblation()
+    backbone: BackboneAblation = BackboneAblation()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, given: Any) -> Any:
+        """What is not named is empty; what has no entry in exhibits.py is a mistake."""
+        if not isinstance(given, Mapping):
+            return given
+        for name in given:
+            if name not in (*cls.model_fields, *SWEPT):
+                known = ", ".join((*SWEPT, *cls.model_fields))
+                raise ValueError(f"unknown ablation '{name}'; known, from exhibits.py: {known}")
+        return {name: {} for name in SWEPT} | dict(given)
 
 
 class Choices(RootModel[Annotated[tuple[Any, ...], Field(min_length=1)]]):
@@ -769,7 +785,7 @@ class ProjectConfig(Strict):
     table2: TableConfig
     table3: TableConfig
     figure2: CurvesConfig
-    ablations: AblationsConfig
+    ablations: AblationsConfig = AblationsConfig()
     sensitivity: SensitivityConfig = SensitivityConfig()
     validation: ValidationConfig = ValidationConfig()
     tuning: TuningConfig = TuningConfig()
@@ -783,12 +799,11 @@ class ProjectConfig(Strict):
 
     @model_validator(mode="after")
     def _names_exist(self) -> "ProjectConfig":
-        parts: dict[str, Any] = {"table2": self.table2, "table3": self.table3, "figure2": self.figure2}
-        parts |= {f"ablations.{name}": getattr(self.ablations, name) for name in AblationsConfig.model_fields}
-        parts |= {"sensitivity": self.sensitivity, "validation": self.validation, "tuning": self.tuning}
+        parts = {name: getattr(self, name) for name in type(self).model_fields if name != "ablations"}
+        parts |= {f"ablations.{name}": part for name, part in self.ablations}
         used = {("table1", "datasets", name) for name in self.table1}
         for where, part in parts.items():
-            used |= {(where, "datasets", name) for name in part.datasets}
+            used |= {(where, "datasets", name) for name in getattr(part, "datasets", ())}
             used |= {(where, "models", name) for name in getattr(part, "models", ())}
         used |= {("tuning", "spaces", name) for name in self.tuning.spaces}
         for where, family, name in sorted(used):
@@ -906,11 +921,34 @@ def _anchor(settings: dict[str, Any], keys: tuple[str, ...], folder: Path) -> No
             settings[name] = os.path.normpath(folder.absolute() / path)
 
 
-def read_settings(paths: Iterable[Path | str]) -> dict[str, Any]:
-    """config.yaml and its overlays, in order, as plain values; each file's paths are relative to its own folder."""
-    settings: dict[str, Any] = {}
-    for path in paths:
-        settings = merge(settings, anchored(read_yaml(path), Path(path).parent))
+def drop_unnamed_ablations(settings: dict[str, Any], overlay: Mapping[str, Any]) -> None:
+    """Takes out of merged settings, in place, the ablations that their overlay did not ask for.
+
+    An overlay that says what is to be shown (a table, a figure, an ablation) says so of every ablation: those that it
+    does not name are empty. So an ablation that is added to config.yaml leaves the demo as it was, with nothing to
+    download. An overlay of other settings alone changes none.
+
+    Args:
+        settings: the merged configuration.
+        overlay: all overlays, merged.
+    """
+    shown = {exhibit.wants.partition(".")[0] for exhibit in EXHIBITS if exhibit.wants}
+    if shown & set(overlay) and "ablations" in settings:
+        named = overlay.get("ablations") or {}
+        settings["ablations"] = {name: part for name, part in settings["ablations"].items() if name in named}
+
+
+def read_settings(paths: Iterable[Path | str], *last: Mapping[str, Any]) -> dict[str, Any]:
+    """config.yaml and its overlays, in order, as plain values; each file's paths are relative to its own folder.
+
+    Args:
+        last: overlays that stand in no file.
+    """
+    layers = [anchored(read_yaml(path), Path(path).parent) for path in paths]
+    base, *overlays = [*layers, *last]
+    overlay = reduce(merge, overlays, {})
+    settings = reduce(merge, overlays, base)
+    drop_unnamed_ablations(settings, overlay)
     return settings
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from createrec.config import ENCODERS, NAME_PATTERN, ProjectConfig, merge, read_yaml, validate
 from createrec.errors import ConfigError
+from createrec.exhibits import GROUPS, Exhibit, function, wanted
 
 Setup = Literal["temporal", "leave-one-out", "time-to-split"]
 Fold = Literal["test", "validation", "unretrained"]
@@ -278,58 +279,47 @@ def single_run(
     return run
 
 
-# --- tables, figures, ablations -----------------------------------------------------------------------------------
+# --- what the exhibits show: each function is named by entries of exhibits.py ----------------------------------------
 
 
-def _table2(config: ProjectConfig) -> Iterator[Cell]:
-    for dataset in config.table2.datasets:
-        for model in config.table2.models:
-            for seed in config.table2.seeds:
-                yield Cell(make_run(config, dataset, model, "table2", seed), {})
+def model_cells(config: ProjectConfig, exhibit: Exhibit, setup: Setup = "temporal") -> Iterator[Cell]:
+    """A run for each dataset, model and seed."""
+    part = wanted(config, exhibit)
+    for dataset in part.datasets:
+        for model in part.models:
+            for seed in part.seeds:
+                yield Cell(make_run(config, dataset, model, exhibit.group, seed, setup=setup), {})
 
 
-def _table3(config: ProjectConfig) -> Iterator[Cell]:
-    for dataset in config.table3.datasets:
-        for model in config.table3.models:
-            for seed in config.table3.seeds:
-                yield Cell(make_run(config, dataset, model, "table3", seed, setup="leave-one-out"), {})
+def loom_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
+    """The same in the setup of the LOOM paper."""
+    return model_cells(config, exhibit, setup="leave-one-out")
 
 
-def _figure2(config: ProjectConfig) -> Iterator[Cell]:
-    for dataset in config.figure2.datasets:
-        for seed in config.figure2.seeds:
-            yield Cell(make_run(config, dataset, "create", "figure2", seed, fold="validation"), {})
+def curve_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
+    """CREATE trained without the validation rows, so that they can be ranked while it trains."""
+    part = wanted(config, exhibit)
+    for dataset in part.datasets:
+        for seed in part.seeds:
+            yield Cell(make_run(config, dataset, "create", exhibit.group, seed, fold="validation"), {})
 
 
-def _sweep(config: ProjectConfig, name: str, variant: str, overrides: Any) -> Iterator[Cell]:
-    sweep = getattr(config.ablations, name)
-    for dataset in sweep.datasets:
-        for value in sweep.values:
-            for seed in sweep.seeds:
-                run = make_run(config, dataset, "create", f"{variant}-{value:g}", seed, overrides=overrides(value))
-                yield Cell(run, {name: value})
+def sweep_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
+    """CREATE under each value of one setting."""
+    part, sweep = wanted(config, exhibit), exhibit.sweep
+    assert sweep is not None, f"{exhibit.name} says what is swept"
+    for dataset in part.datasets:
+        for value in part.values:
+            for seed in part.seeds:
+                variant, overrides = f"{sweep.variant}-{value:g}", sweep.overrides(value)
+                yield Cell(
+                    make_run(config, dataset, "create", variant, seed, overrides=overrides), {sweep.setting: value}
+                )
 
 
-def _graph_size(config: ProjectConfig) -> Iterator[Cell]:
-    # 100 % is the whole graph, which is also what no limit means: one name for it, so that it is one run.
-    return _sweep(
-        config,
-        "graph_size",
-        "graph",
-        lambda percent: {"graph": {"graph_last": None, "graph_percent": None if percent == 100 else int(percent)}},
-    )
-
-
-def _warmup(config: ProjectConfig) -> Iterator[Cell]:
-    return _sweep(config, "warmup", "warmup", lambda epochs: {"warmup_epochs": int(epochs)})
-
-
-def _barlow_weight(config: ProjectConfig) -> Iterator[Cell]:
-    return _sweep(config, "barlow_weight", "barlow", lambda w: {"alignment": {"kind": "barlow", "barlow_weight": w}})
-
-
-def _alignment(config: ProjectConfig) -> Iterator[Cell]:
-    part = config.ablations.alignment
+def alignment_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
+    """CREATE with each graph encoder and alignment, and the sequential model of the main table alone."""
+    part = wanted(config, exhibit)
     for dataset in part.datasets:
         for seed in part.seeds:
             yield Cell(make_run(config, dataset, "sasrec", "table2", seed), {"graph": "-", "alignment": "sequential"})
@@ -340,8 +330,9 @@ def _alignment(config: ProjectConfig) -> Iterator[Cell]:
                     yield Cell(run, {"graph": graph, "alignment": alignment})
 
 
-def _backbone(config: ProjectConfig) -> Iterator[Cell]:
-    part = config.ablations.backbone
+def backbone_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
+    """CREATE with each pair of sequence and graph encoder."""
+    part = wanted(config, exhibit)
     for dataset in part.datasets:
         for seed in part.seeds:
             for sequence in part.sequences:
@@ -351,8 +342,9 @@ def _backbone(config: ProjectConfig) -> Iterator[Cell]:
                     yield Cell(run, {"sequence": sequence, "graph": graph})
 
 
-def _sensitivity(config: ProjectConfig) -> Iterator[Cell]:
-    part = config.sensitivity
+def sensitivity_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
+    """Models of sequences with histories of other lengths, and without the last training on the validation rows."""
+    part = wanted(config, exhibit)
     for dataset in part.datasets:
         for model in part.models:
             composed = "sequence" in type(config.models[model]).model_fields
@@ -366,9 +358,9 @@ def _sensitivity(config: ProjectConfig) -> Iterator[Cell]:
                 yield Cell(run, {"switch": "retrained=false"})
 
 
-def _validation(config: ProjectConfig) -> Iterator[Cell]:
+def validation_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
     """Settings are those of the published grid: nothing that was tuned here takes part."""
-    part = config.validation
+    part = wanted(config, exhibit)
     for dataset in part.datasets:
         for model, published in part.models.items():
             for point in published.points:
@@ -380,27 +372,15 @@ def _validation(config: ProjectConfig) -> Iterator[Cell]:
                     yield Cell(run, {"grid_point": point})
 
 
-# The order decides whose name a shared run bears: the main table's first.
-GROUPS = {
-    "table2": _table2,
-    "table3": _table3,
-    "figure2": _figure2,
-    "ablation_warmup": _warmup,
-    "ablation_barlow_weight": _barlow_weight,
-    "ablation_graph_size": _graph_size,
-    "ablation_alignment": _alignment,
-    "ablation_backbone": _backbone,
-    "sensitivity": _sensitivity,
-    "validation": _validation,
-}
-
-
 def plan(config: ProjectConfig) -> dict[str, list[Cell]]:
-    """All cells of all groups; runs that are the same training share one name, the first in the order of GROUPS."""
+    """All cells of all groups; runs that are the same training share one name, the first in the catalogue's order."""
     named: dict[str, Run] = {}
     return {
-        group: [Cell(named.setdefault(cell.run.key, cell.run), cell.labels) for cell in cells(config)]
-        for group, cells in GROUPS.items()
+        group: [
+            Cell(named.setdefault(cell.run.key, cell.run), cell.labels)
+            for cell in function(exhibit.cells)(config, exhibit)
+        ]
+        for group, exhibit in GROUPS.items()
     }
 
 

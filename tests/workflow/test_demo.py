@@ -67,7 +67,7 @@ def test_a_lost_record_is_measured_again_without_training(demo: Demo, job_counts
 # Loaded by the command, but without a say in what comes out: see NO_SOURCES in workflow/rules/common.smk. The registry
 # loads every model and every loss; which of them count for a run follows from its settings (test_replanning.py).
 WITHOUT_A_SAY = re.compile(
-    r"(.*/)?__init__|(.*/)?commands|cli|options|config|plan|errors|files|version|(data|models)/registry"
+    r"(.*/)?__init__|(.*/)?commands|cli|options|config|exhibits|plan|errors|files|version|(data|models)/registry"
     r"|data/download|data/synthetic|models/.*|losses/.*|data/graph"
 )
 LIST_MODULES = """

@@ -6,9 +6,9 @@ import pytest
 from browser import Page, browsing, find_browser
 from smaller_demo import Demo
 
-TABLES = [f"table{number}" for number in range(1, 6)]
-FIGURES = [*(f"figure{number}" for number in range(2, 6)), "gains"]
-COMPARISONS = ["comparison", "claims", "significance", "sensitivity"]
+from createrec.exhibits import BY_NAME, of_kind
+
+TABLES, FIGURES, COMPARISONS = ([exhibit.name for exhibit in of_kind(kind)] for kind in ("table", "figure", "page"))
 # Clicks through the page as a person would, and returns what it saw, by the name of the file shown. A page within the
 # page stands behind a data: address, which may not be looked into from here: it is shown again from its text.
 WALK = r"""
@@ -99,6 +99,6 @@ def test_a_reader_finds_each_figure(seen, name: str) -> None:
 
 @pytest.mark.parametrize("name", [*TABLES, *FIGURES])
 def test_the_menu_and_the_caption_name_it_as_the_paper_does(seen, name: str) -> None:
-    title = "Table 2 as a picture" if name == "gains" else f"{name[:-1].capitalize()} {name[-1]}"
+    title = BY_NAME[name].title
     assert title == seen[name]["name"]
     assert f"{title} (Section" in seen[name]["caption"]

@@ -9,9 +9,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from createrec.config import anchored, checked, merge, read_settings
+from createrec.config import anchored, checked, read_settings
 from createrec.data import registry
 from createrec.errors import CreaterecError
+from createrec.exhibits import BY_NAME, GROUPS, of_kind, wanted
 from createrec.files import read_json, write_json
 from createrec.matching import Preparations, differences, summary, training_differences
 from createrec.plan import plan, runs
@@ -55,7 +56,7 @@ def configured():
     paths = [] if given.replace_workflow_config else [f"{workflow.basedir}/config.yaml"]
     paths += map(str, workflow.overwrite_configfiles)
     try:
-        settings = merge(read_settings(paths), anchored(given.config, Path.cwd()))
+        settings = read_settings(paths, anchored(given.config, Path.cwd()))
         project = checked(settings, paths)
         return settings, project, plan(project), runs(project)
     except CreaterecError as error:
@@ -96,10 +97,6 @@ RULE_SOURCES = {
     "evaluate": ["runs/run.py", "runs/record.py"],
     "collect": ["runs/collect.py"],
     "tune": ["tuning/study.py", "tuning/outputs.py"],
-    "table": ["paper/tables.py"],
-    "figure": ["paper/figures.py"],
-    "comparison": ["paper/comparison.py", "paper/reported_values.csv"],
-    "validation": ["paper/validation.py", "paper/time_to_split.csv"],
 }
 
 # Every `kind` that the settings of a run can name. models/single.py makes a model of one encoder.
@@ -124,6 +121,7 @@ KIND_SOURCES = {
 # of commands, the line that lists a model), so editing them reruns nothing.
 NO_SOURCES = {
     "config.py",
+    "exhibits.py",
     "plan.py",
     "errors.py",
     "files.py",
@@ -135,11 +133,13 @@ NO_SOURCES = {
 
 @cache
 def imported(file):
-    """The files of src/createrec that one of them imports itself."""
+    """The files of src/createrec that one of them imports itself, and the tables (.csv) beside it that it names."""
     if not file.endswith(".py"):
         return frozenset()
-    names = set()
+    names, tables = set(), set()
     for node in ast.walk(ast.parse((SOURCES / file).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Constant) and str(node.value).endswith(".csv"):
+            tables.add(f"{os.path.dirname(file)}/{node.value}")
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -148,7 +148,7 @@ def imported(file):
                 *(f"{node.module}.{alias.name}" for alias in node.names),
             }
     files = {f"{name.partition('.')[2].replace('.', '/')}.py" for name in names if name.startswith("createrec.")}
-    return frozenset(name for name in files if (SOURCES / name).is_file())
+    return frozenset(name for name in files | tables if (SOURCES / name).is_file())
 
 
 def sources(starts, ends=()):
@@ -168,6 +168,11 @@ def source_inputs(files):
 
 def code_of(rule_name):
     return source_inputs(sources(RULE_SOURCES[rule_name]))
+
+
+def code_of_exhibits(exhibits):
+    """The files behind what renders some tables, figures or pages."""
+    return source_inputs(sources({exhibit.source for exhibit in exhibits}))
 
 
 def kinds(settings):
@@ -334,31 +339,39 @@ def other_record(wildcards):
 # --- what tables and figures are made of ---------------------------------------------------------------------------
 
 
-def cells_of(group):
-    """A `params` function: the runs and labels of one table or figure, so that a changed list renders it anew."""
-
-    def cells(wildcards):
-        return as_json([[cell.run.folder, dict(cell.labels)] for cell in PLAN[group]])
-
-    return cells
+TABLES, FIGURES, PAGES = ([exhibit.name for exhibit in of_kind(kind)] for kind in ("table", "figure", "page"))
 
 
-def all_cells(wildcards):
-    return as_json({group: [[cell.run.folder, dict(cell.labels)] for cell in cells] for group, cells in PLAN.items()})
+def datasets_of(exhibit):
+    part = wanted(PROJECT, exhibit)
+    return getattr(part, "datasets", part)
+
+
+def shown_in(group):
+    return [[cell.run.folder, dict(cell.labels)] for cell in PLAN[group]]
+
+
+def shown_by(exhibit):
+    """What one table or figure shows, so that a changed list or axis renders it anew."""
+    if not exhibit.group:
+        return as_json(datasets_of(exhibit))
+    return as_json([exhibit.sweep.axis if exhibit.sweep else None, shown_in(exhibit.group)])
 
 
 def run_files(folders, name):
     return [f"results/runs/{folder}/{name}" for folder in folders]
 
 
-def records_of(group):
-    return run_files(dict.fromkeys(cell.run.folder for cell in PLAN[group]), "record.json")
+def records_of(exhibit):
+    """The records that one table or figure shows; none, where it shows the data."""
+    folders = dict.fromkeys(cell.run.folder for cell in PLAN.get(exhibit.group, []))
+    return run_files(folders, "record.json")
 
 
-def levels_of(ablation):
-    """The records of Table 2 that Figures 3 to 5 compare with: SASRec's and CREATE's on the ablation's datasets."""
-    datasets = getattr(PROJECT.ablations, ablation).datasets
-    cells = [cell for cell in PLAN["table2"] if cell.run.dataset in datasets and cell.run.model in ("sasrec", "create")]
+def levels_beside(exhibit):
+    """The records of Table 2 whose levels a figure shows beside its own points."""
+    datasets = datasets_of(exhibit)
+    cells = [cell for cell in PLAN["table2"] if cell.run.dataset in datasets and cell.run.model in exhibit.levels]
     return run_files(dict.fromkeys(cell.run.folder for cell in cells), "record.json")
 
 
@@ -366,8 +379,11 @@ def summaries_of(datasets):
     return [f"results/data/{dataset}/dataset.json" for dataset in datasets]
 
 
-def statistics_files(datasets):
-    return [f"results/splits/{dataset}/temporal/split.json" for dataset in datasets]
+def statistics_behind(exhibit):
+    """What the split left of the data, where a table shows the data and no runs."""
+    if exhibit.group:
+        return []
+    return [f"results/splits/{dataset}/temporal/split.json" for dataset in datasets_of(exhibit)]
 
 
 def of_studies(pattern):

@@ -8,65 +8,65 @@ rule published_tables:
         records=published("runs/**/record.json"),
         summaries=published("data/*/dataset.json"),
         statistics=published("splits/*/*/split.json"),
-        code=code_of("table"),
+        code=code_of_exhibits(of_kind("table")),
     output:
         collect(
-            "results/published/tables/table{number}.{suffix}",
-            number=range(1, 6),
+            "results/published/tables/{table}.{suffix}",
+            table=TABLES,
             suffix=["csv", "md", "tex", "html"],
         ),
     log:
         "logs/published/tables.log",
     localrule: True
     params:
+        exhibits=TABLES,
         folder=published_folder,
     message:
-        "Rendering Tables 1 to 5 from the published records"
+        "Rendering all tables from the published records"
     shell:
         """
-        for number in 1 2 3 4 5; do
-            createrec table $number --config results/config.json --records {params.folder:q}/runs \
+        for table in {params.exhibits}; do
+            createrec table $table --config results/config.json --records {params.folder:q}/runs \
                 --data {params.folder:q}/data --splits {params.folder:q}/splits \
-                --leave-out --output-stem results/published/tables/table$number
+                --leave-out --output-stem results/published/tables/$table
         done 2>&1 | tee {log:q}
         """
 
 
-# Same files as those of figure2 to figure5: what is asked for last is what lies in paper_figures/.
+# Same files as those of the figures' own rules: what is asked for last is what lies in paper_figures/.
 rule published_figures:
     input:
         records=published("runs/**/record.json"),
         summaries=published("data/*/dataset.json"),
         statistics=published("splits/*/*/split.json"),
-        code=code_of("figure"),
+        code=code_of_exhibits(of_kind("figure")),
     output:
         collect(
-            "paper_figures/{name}.{suffix}",
-            name=["figure2", "figure3", "figure4", "figure5", "gains"],
+            "paper_figures/{figure}.{suffix}",
+            figure=FIGURES,
             suffix=["pdf", "png", "csv"],
         ),
     log:
         "logs/published/figures.log",
     localrule: True
     params:
+        exhibits=FIGURES,
         folder=published_folder,
     message:
-        "Drawing Figures 2 to 5 and Table 2 as a picture from the published records"
+        "Drawing all figures from the published records"
     shell:
         """
-        for name in figure2 figure3 figure4 figure5 gains; do
-            createrec figure ${{name#figure}} --config results/config.json --records {params.folder:q}/runs \
+        for figure in {params.exhibits}; do
+            createrec figure $figure --config results/config.json --records {params.folder:q}/runs \
                 --data {params.folder:q}/data --splits {params.folder:q}/splits \
-                --leave-out --output-stem paper_figures/$name
+                --leave-out --output-stem paper_figures/$figure
         done 2>&1 | tee {log:q}
         """
 
 
-ruleorder: figure2 > published_figures
-ruleorder: figure3 > published_figures
-ruleorder: figure4 > published_figures
-ruleorder: figure5 > published_figures
-ruleorder: gains > published_figures
+# `ruleorder` takes literal names alone.
+for figure in FIGURES:
+    workflow.ruleorder(figure, "published_figures")
 
 
 rule published_comparison:
@@ -75,11 +75,11 @@ rule published_comparison:
         ranks=published("runs/**/ranks.parquet"),
         summaries=published("data/*/dataset.json"),
         statistics=published("splits/*/*/split.json"),
-        code=code_of("comparison"),
+        code=code_of_exhibits(of_kind("page")),
     output:
         collect(
-            "results/published/comparison/{name}.{suffix}",
-            name=["comparison", "claims", "significance", "sensitivity"],
+            "results/published/comparison/{page}.{suffix}",
+            page=PAGES,
             suffix=["csv", "md", "html"],
         ),
     log:

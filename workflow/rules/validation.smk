@@ -4,22 +4,22 @@
 
 rule validation:
     input:
-        records=records_of("validation"),
+        records=records_of(BY_NAME["validation"]),
         summaries=summaries_of(PROJECT.validation.datasets),
-        code=code_of("validation"),
+        code=code_of_exhibits([BY_NAME["validation"]]),
     output:
         csv="results/comparison/validation.csv",
         md="results/comparison/validation.md",
         html=report(
             "results/comparison/validation.html",
-            caption="../report/validation.rst",
+            caption="../report/exhibit.rst",
             category="Ours beside others'",
             labels={"part": "Values"},
         ),
         pdf="results/comparison/validation.pdf",
         png=report(
             "results/comparison/validation.png",
-            caption="../report/validation.rst",
+            caption="../report/exhibit.rst",
             category="Ours beside others'",
             labels={"part": "Figure"},
         ),
@@ -27,7 +27,8 @@ rule validation:
         "logs/validation.log",
     localrule: True
     params:
-        cells=cells_of("validation"),
+        caption=BY_NAME["validation"].legend,
+        shown=shown_by(BY_NAME["validation"]),
         folder=subpath(output.csv, parent=True),
     message:
         "Comparing with the numbers that others published"
@@ -43,7 +44,7 @@ rule published_validation:
         records=published("runs/**/record.json"),
         summaries=published("data/*/dataset.json"),
         statistics=published("splits/*/*/split.json"),
-        code=code_of("validation"),
+        code=code_of_exhibits([BY_NAME["validation"]]),
     output:
         collect("results/published/comparison/validation.{suffix}", suffix=["csv", "md", "html", "pdf", "png"]),
     log:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
+from createrec.exhibits import BY_NAME
 from createrec.paper.names import ALIGNMENTS, PAPER_MODELS, metric_name, model_name
 from createrec.paper.records import LEVEL, Estimate, Results, t_interval
 from createrec.paper.reported import (
-    GROUP_OF_TABLE,
     NOT_STATED,
     Reported,
     described,
@@ -22,7 +22,8 @@ from createrec.paper.reported import (
     reported_value,
     reported_values,
 )
-from createrec.paper.sweeps import METRIC, SWEEPS
+from createrec.paper.sweeps import METRIC
+from createrec.paper.sweeps import points as points_of
 from createrec.paper.tables import gain, show_estimate, signed_percent
 
 Verdict = Literal["reproduced", "partly", "not reproduced", "not run"]
@@ -305,7 +306,7 @@ def _datasets(table: str) -> list[str]:
 
 
 def _side(results: Results, row: Reported, dataset: str, name: str) -> Side:
-    cells = results.cells(GROUP_OF_TABLE[row.table], dataset, row.model, **row.labels)
+    cells = results.cells(BY_NAME[row.table].group, dataset, row.model, **row.labels)
     return Side(name, results.estimate(cells, row.metric, dataset), row.value, PAPER_MODELS[row.model])
 
 
@@ -413,7 +414,7 @@ def _last(points: Points, beyond: float, unit: str, paper: float | None = None) 
 def _graph_size(results: Results) -> Iterator[Claim]:
     """Figure 3 (Section 5.1)."""
     for dataset, facts in described("figure3").items():
-        points = SWEEPS[3].points(results, dataset)
+        points = points_of(results, BY_NAME["figure3"], dataset)
         if "best" in facts:
             at = facts["best"]
             statement, paper = "the best graph holds fewer than all interactions", f"best at about {at:g} %"
@@ -430,7 +431,7 @@ def _graph_size(results: Results) -> Iterator[Claim]:
 def _warmup(results: Results) -> Iterator[Claim]:
     """Figure 4 (Section 5.2)."""
     for dataset, facts in described("figure4").items():
-        points = SWEEPS[4].points(results, dataset)
+        points = points_of(results, BY_NAME["figure4"], dataset)
         at = facts["best"]
         peak, end = _point(points, at, "epochs"), _last(points, at, "epochs")
         yield ahead("Figure 4", dataset, f"{at:g} warm-up epochs beat none, NDCG@10", peak, _point(points, 0, "epochs"))
@@ -442,7 +443,7 @@ def _warmup(results: Results) -> Iterator[Claim]:
 def _barlow_weight(results: Results) -> Iterator[Claim]:
     """Figure 5 (Section 5.3)."""
     for dataset, facts in described("figure5").items():
-        points = SWEEPS[5].points(results, dataset)
+        points = points_of(results, BY_NAME["figure5"], dataset)
         start = facts["jump_to"]
         statement = f"NDCG@10 jumps from no Barlow loss to a weight of {start:g}"
         yield ahead("Figure 5", dataset, statement, _point(points, start, "weight"), _point(points, 0, "weight"))

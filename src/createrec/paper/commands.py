@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from createrec.exhibits import Kind, of_kind
 from createrec.options import RESULTS, add_config, config_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def _table(options: argparse.Namespace) -> None:
     from createrec.paper.tables import write_table
 
     results = _results(options)
-    write_table(results, options.number, options.splits, options.output_stem)
+    write_table(results, options.name, options.output_stem)
     _name_left_out(results)
 
 
@@ -39,12 +40,10 @@ def _figure(options: argparse.Namespace) -> None:
 
 
 def _comparison(options: argparse.Namespace) -> None:
-    from createrec.paper.comparison import write_comparison
-    from createrec.paper.sensitivity import write_sensitivity
+    from createrec.paper.comparison import write_pages
 
     results = _results(options)
-    write_comparison(results, options.output_folder)
-    write_sensitivity(results, options.output_folder)
+    write_pages(results, options.output_folder)
     _name_left_out(results)
 
 
@@ -72,22 +71,28 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _names(kind: Kind) -> str:
+    """The names of all tables or figures, for a help text."""
+    return f"{', '.join(exhibit.name for exhibit in of_kind(kind))}; one of the paper's also by its number"
+
+
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds this area's commands. Heavy libraries are imported when a command runs, not when help is shown."""
-    table = subparsers.add_parser("table", help="one of Tables 1-5 from records: .csv, .md, .tex, .html")
-    table.add_argument("number", type=int, help="1 to 5")
+    table = subparsers.add_parser("table", help="a table from records: .csv, .md, .tex, .html")
+    table.add_argument("name", help=_names("table"))
     _add_inputs(table)
     table.add_argument("--output-stem", type=Path, required=True, metavar="PATH", help="path without its suffix")
     table.set_defaults(run=_table)
 
-    figure = subparsers.add_parser("figure", help="Figures 2-5 and Table 2 as a picture: .pdf, .png, .csv")
-    figure.add_argument("name", help="2, 3, 4, 5, or gains: Table 2 as a picture")
+    figure = subparsers.add_parser("figure", help="a figure from records: .pdf, .png, .csv")
+    figure.add_argument("name", help=_names("figure"))
     _add_inputs(figure)
     figure.add_argument("--output-stem", type=Path, required=True, metavar="PATH", help="path without its suffix")
     figure.set_defaults(run=_figure)
 
     comparison = subparsers.add_parser(
-        "comparison", help="ours beside the paper's: comparison, claims, significance, sensitivity as .csv, .md, .html"
+        "comparison",
+        help=f"ours beside the paper's: {', '.join(page.name for page in of_kind('page'))} as .csv, .md, .html",
     )
     _add_inputs(comparison)
     comparison.add_argument("--output-folder", type=Path, required=True, metavar="DIR")

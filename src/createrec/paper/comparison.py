@@ -19,12 +19,13 @@ from createrec.evaluation.significance import (
     read_ranks,
     wilcoxon,
 )
+from createrec.exhibits import BY_NAME, function, of_kind
 from createrec.files import read_json
 from createrec.paper.claims import RULES, Claim, judge, paper_text
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import LEVEL, NO_DATA, NOT_RUN, Estimate, Results
 from createrec.paper.render import Page, Sheet, Shown, page_to_html, page_to_markdown, write_csv, write_text
-from createrec.paper.reported import GROUP_OF_TABLE, NOT_STATED, Reported, printed, reported_values
+from createrec.paper.reported import NOT_STATED, Reported, printed, reported_values
 from createrec.paper.tables import decimals, exact_percent, percent, signed_percent
 from createrec.plan import Run
 
@@ -124,7 +125,7 @@ def compare(results: Results) -> list[Compared]:
             if row.table == "table1":
                 ours = _count(results, dataset, row.metric)
             else:
-                cells = results.cells(GROUP_OF_TABLE[row.table], dataset, row.model, **row.labels)
+                cells = results.cells(BY_NAME[row.table].group, dataset, row.model, **row.labels)
                 ours = results.estimate(cells, row.metric, dataset)
             found.append(Compared(row, dataset, ours))
     return found
@@ -403,12 +404,28 @@ def significance_page(tests: Sequence[Tested]) -> Page:
 # --- files --------------------------------------------------------------------------------------------------------
 
 
+def write_pages(results: Results, folder: Path) -> None:
+    """Writes every page, each as .csv, .md and .html, into `folder`."""
+    for page in of_kind("page"):
+        function(page.render)(results, folder)
+
+
 def write_comparison(results: Results, folder: Path) -> None:
-    """Writes comparison, claims and significance, each as .csv, .md and .html, into `folder`."""
-    compared, claims, tests = compare(results), judge(results), run_tests(results)
+    """Writes comparison.csv, .md and .html into `folder`."""
+    compared = compare(results)
     write_csv(folder / "comparison.csv", _COMPARISON_HEADER, [row.row() for row in compared])
-    write_csv(folder / "claims.csv", _CLAIM_HEADER, map(_claim_row, claims))
-    write_csv(folder / "significance.csv", _SIGNIFICANCE_HEADER, [test.row() for test in tests])
     _write_page(comparison_page(compared), folder / "comparison")
+
+
+def write_claims(results: Results, folder: Path) -> None:
+    """Writes claims.csv, .md and .html into `folder`."""
+    claims = judge(results)
+    write_csv(folder / "claims.csv", _CLAIM_HEADER, map(_claim_row, claims))
     _write_page(claims_page(claims), folder / "claims")
+
+
+def write_significance(results: Results, folder: Path) -> None:
+    """Writes significance.csv, .md and .html into `folder`."""
+    tests = run_tests(results)
+    write_csv(folder / "significance.csv", _SIGNIFICANCE_HEADER, [test.row() for test in tests])
     _write_page(significance_page(tests), folder / "significance")

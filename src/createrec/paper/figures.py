@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from createrec.errors import ConfigError, DataError
+from createrec.errors import DataError
+from createrec.exhibits import LEVELS, Exhibit, find, function, wanted
 from createrec.models.phases import JOINT, WARMUP
 from createrec.paper.claims import difference
 from createrec.paper.names import LOSSES, dataset_name, metric_name
@@ -34,10 +35,10 @@ from createrec.paper.style import (
     save,
     title,
 )
-from createrec.paper.sweeps import METRIC, SWEEPS, Sweep
+from createrec.paper.sweeps import METRIC
+from createrec.paper.sweeps import points as points_of
 from createrec.paper.tables import TABLE2_METRICS, exact_percent, gain
 
-GAINS = "gains"  # the name of Table 2 as a picture
 _PANEL_HEIGHT = 1.9  # inches
 _OURS, _SASREC = COLOURS[0], COLOURS[1]
 
@@ -129,9 +130,9 @@ class Panel:
         return 100 * self.create.mean / self.paper_create
 
 
-def _paper_curve(number: int, dataset: str, values: Sequence[float]) -> tuple[dict[float, float], dict[float, str]]:
+def _paper_curve(figure: str, dataset: str, values: Sequence[float]) -> tuple[dict[float, float], dict[float, str]]:
     """What the paper's text says of one curve: numbers by value, and words by value."""
-    facts = described(f"figure{number}").get(dataset, {})
+    facts = described(figure).get(dataset, {})
     numbers: dict[float, float] = {}
     words: dict[float, str] = {}
     if "flat_level" in facts:
@@ -148,15 +149,12 @@ def _paper_curve(number: int, dataset: str, values: Sequence[float]) -> tuple[di
     return numbers, {value: word for value, word in words.items() if word}
 
 
-def panel_of(results: Results, number: int, dataset: str) -> Panel:
-    """One panel of Figure 3, 4 or 5."""
-    sweep = SWEEPS[number]
-    points = sweep.points(results, dataset)
-    sasrec, create = (
-        results.estimate(results.cells("table2", dataset, model), METRIC, dataset) for model in ("sasrec", "create")
-    )
-    numbers, words = _paper_curve(number, dataset, list(points) or [0.0])
-    levels = (_paper_value(dataset, model, METRIC) for model in ("sasrec", "create"))
+def panel_of(results: Results, exhibit: Exhibit, dataset: str) -> Panel:
+    """One panel of a figure over one setting."""
+    points = points_of(results, exhibit, dataset)
+    sasrec, create = (results.estimate(results.cells("table2", dataset, model), METRIC, dataset) for model in LEVELS)
+    numbers, words = _paper_curve(exhibit.name, dataset, list(points) or [0.0])
+    levels = (_paper_value(dataset, model, METRIC) for model in LEVELS)
     return Panel(dataset, points, sasrec, create, numbers, words, *levels)
 
 
@@ -264,7 +262,7 @@ def _left_out(panel: Panel) -> str:
     return f"No panel for {name}: {reason}."
 
 
-def _sweep_notes(number: int, panels: Sequence[Panel], shown: Sequence[Panel]) -> list[str]:
+def _sweep_notes(title: str, panels: Sequence[Panel], shown: Sequence[Panel]) -> list[str]:
     lines = [_left_out(panel) for panel in panels if panel not in shown]
     scaled = [panel for panel in shown if panel.scale is not None]
     if scaled:
@@ -277,7 +275,7 @@ def _sweep_notes(number: int, panels: Sequence[Panel], shown: Sequence[Panel]) -
         )
     if any("best" in panel.says.values() for panel in scaled):
         lines.append(
-            f"The paper's text names the best value of its Figure {number} and no level: "
+            f"The paper's text names the best value of its {title} and no level: "
             "the diamond stands at the level of its CREATE in Table 2."
         )
     if any(panel.paper for panel in scaled):
@@ -299,16 +297,16 @@ def _sweep_rows(panel: Panel, label: str) -> list[list[Any]]:
     return rows
 
 
-def sweep_figure(results: Results, number: int) -> Drawing:
-    """Figure 3, 4 or 5: a panel per dataset of which two values or more were run, each with its own scale."""
-    sweep: Sweep = SWEEPS[number]
-    wanted = getattr(results.config.ablations, sweep.coordinate)
-    header = ("dataset", "series", sweep.coordinate, *_SWEEP_HEADER)
-    panels = [panel_of(results, number, dataset) for dataset in wanted.datasets]
-    labels = ["; ".join(results.labels(results.cells(sweep.group, panel.dataset))) for panel in panels]
+def sweep_figure(results: Results, exhibit: Exhibit) -> Drawing:
+    """A figure over one setting: a panel per dataset of which two values or more were run, each with its own scale."""
+    part, sweep = wanted(results.config, exhibit), exhibit.sweep
+    assert sweep is not None, f"{exhibit.name} says what is swept"
+    header = ("dataset", "series", sweep.setting, *_SWEEP_HEADER)
+    panels = [panel_of(results, exhibit, dataset) for dataset in part.datasets]
+    labels = ["; ".join(results.labels(results.cells(exhibit.group, panel.dataset))) for panel in panels]
     rows = [row for panel, label in zip(panels, labels, strict=True) for row in _sweep_rows(panel, label)]
     shown = [(panel, label) for panel, label in zip(panels, labels, strict=True) if len(panel.drawn) > 1]
-    lines = _sweep_notes(number, panels, [panel for panel, _ in shown])
+    lines = _sweep_notes(exhibit.title, panels, [panel for panel, _ in shown])
     if not shown:
         few = "fewer than two values run" if any(panel.drawn for panel in panels) else "not run"
         return _finished(_nothing(few if panels else "nothing planned"), header, rows, lines)
@@ -325,7 +323,7 @@ def sweep_figure(results: Results, number: int) -> Drawing:
         axes.margins(y=0.08)
         _paper_axis(axes, panel)
     grid[-1].set_xlabel(sweep.axis)
-    whole = all(value == int(value) for value in wanted.values)
+    whole = all(value == int(value) for value in part.values)
     grid[-1].xaxis.set_major_locator(MaxNLocator(integer=whole, steps=[1, 2, 5, 10]))
     _sweep_legend(figure, [panel for panel, _ in shown])
     figure.align_ylabels()
@@ -360,13 +358,13 @@ class Gain:
     label: str
 
 
-def gains(results: Results) -> list[Gain]:
+def gains(results: Results, exhibit: Exhibit) -> list[Gain]:
     """Every dataset of Table 2 and each of its metrics."""
     found = []
-    for dataset in results.config.table2.datasets:
+    for dataset in wanted(results.config, exhibit).datasets:
         for metric in TABLE2_METRICS:
             create, sasrec = (
-                results.estimate(results.cells("table2", dataset, model), metric, dataset)
+                results.estimate(results.cells(exhibit.group, dataset, model), metric, dataset)
                 for model in ("create", "sasrec")
             )
             ours, interval = gain(create, sasrec), None
@@ -410,9 +408,9 @@ def _draw_gains(axes: Axes, rows: Sequence[Gain]) -> None:
     axes.margins(x=0.08)
 
 
-def gains_figure(results: Results) -> Drawing:
+def gains_figure(results: Results, exhibit: Exhibit) -> Drawing:
     """Table 2 as a picture: a panel per dataset that was run, a row per metric, ours beside the paper's."""
-    found = gains(results)
+    found = gains(results, exhibit)
     header = (
         *("dataset", "metric", "gain_percent", "low_percent", "high_percent", "seeds_create", "seeds_sasrec"),
         *("paper_percent", "status", "label"),
@@ -551,12 +549,12 @@ def _paper_end(lower: Axes, curves: Curves, level: float | None) -> None:
     )
 
 
-def figure2(results: Results) -> Drawing:
+def figure2(results: Results, exhibit: Exhibit) -> Drawing:
     """Training loss per term above, validation NDCG@10 below, a column per dataset that was run."""
     read: dict[str, dict[int, Curves]] = {}
     rows: list[list[Any]] = []
-    for dataset in results.config.figure2.datasets:
-        cells = results.cells("figure2", dataset)
+    for dataset in wanted(results.config, exhibit).datasets:
+        cells = results.cells(exhibit.group, dataset)
         records = {cell.run.seed: results.record(cell.run) for cell in cells}
         read[dataset] = {seed: read_curves(record["history"]) for seed, record in records.items() if record is not None}
         label, paper = "; ".join(results.labels(cells)), described("figure2").get(dataset, {}).get("last_level")
@@ -572,7 +570,7 @@ def figure2(results: Results) -> Drawing:
     figure = Figure(figsize=(width, 3.9 + 0.12 * len(lines)))
     panels = figure.subplots(2, len(shown), squeeze=False, sharex="col", gridspec_kw={"height_ratios": [1.15, 1]})
     for (dataset, runs), (upper, lower) in zip(shown.items(), panels.T, strict=True):
-        label = "; ".join(results.labels(results.cells("figure2", dataset)))
+        label = "; ".join(results.labels(results.cells(exhibit.group, dataset)))
         title(upper, dataset_name(dataset), [label, _seeds_drawn(runs)])
         _draw_curves(upper, lower, runs)
         _paper_end(lower, next(iter(runs.values())), described("figure2").get(dataset, {}).get("last_level"))
@@ -596,22 +594,16 @@ def figure2(results: Results) -> Drawing:
 
 # --- files --------------------------------------------------------------------------------------------------------
 
-FIGURES = ("2", *map(str, SWEEPS), GAINS)
-
 
 def draw(results: Results, name: str) -> Drawing:
-    """One figure by its number, or `gains`. Call it inside `house_style`.
+    """One figure. Call it inside `house_style`.
 
     Raises:
-        ConfigError: there is no such figure with data behind it (Figure 1 is a drawing).
+        ConfigError: there is no such figure with data behind it (the paper's Figure 1 is a drawing).
     """
-    if name == GAINS:
-        return gains_figure(results)
-    if name not in FIGURES:
-        raise ConfigError(
-            f"figure {name}: expected one of {', '.join(FIGURES)}, the figures that are made from records"
-        )
-    return figure2(results) if name == "2" else sweep_figure(results, int(name))
+    exhibit = find("figure", name)
+    drawing: Drawing = function(exhibit.render)(results, exhibit)
+    return drawing
 
 
 def write_figure(results: Results, name: str, stem: Path) -> None:

@@ -94,6 +94,7 @@ class Results:
         self.plan = plan(config)
         self.folder = records
         self.data = data
+        self.splits = splits
         self.leave_out = leave_out
         self.left_out: dict[str, str] = {}
         self._read: dict[str, Mapping[str, Any] | None] = {}

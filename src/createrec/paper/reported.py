@@ -16,13 +16,6 @@ NOT_STATED = "(not stated)"  # Table 5 names no data set
 _LOOM_DATASETS = {"loom-office": "amazon-office", "loom-beauty": "amazon-beauty"}
 _MODEL_IDS = {name: model for model, name in PAPER_MODELS.items()}
 _VARIANT = re.compile(r"CREATE\((\w+),(\w+)\)")
-# The group of the plan whose runs a table shows.
-GROUP_OF_TABLE = {
-    "table2": "table2",
-    "table3": "table3",
-    "table4": "ablation_alignment",
-    "table5": "ablation_backbone",
-}
 
 
 @dataclass(frozen=True)

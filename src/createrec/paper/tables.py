@@ -4,12 +4,13 @@ A table is a list of entries, each an estimate over seeds with its place (row, c
 competes with for bold and underline. The CSV holds the entries, one a line; Markdown, LaTeX and HTML show them.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from createrec.errors import ConfigError, DataError
+from createrec.errors import DataError
+from createrec.exhibits import Exhibit, find, function, wanted
 from createrec.files import read_json
 from createrec.paper.names import ALIGNMENTS, dataset_name, metric_name, model_name
 from createrec.paper.records import NO_DATA, NOT_RUN, Estimate, Results
@@ -130,9 +131,7 @@ class Table:
         gains: row -> what the last column, Gain, shows; empty = there is no such column.
     """
 
-    sheet_name: str
-    title: str
-    caption: str
+    exhibit: Exhibit
     notes: tuple[str, ...]
     index: tuple[str, ...]
     entries: tuple[Entry, ...]
@@ -149,7 +148,8 @@ class Table:
             cells = tuple(placed.get((row, column), Shown("–")) for column in columns)
             rows.append((row, (*cells, Shown(self.gains[row])) if self.gains else cells))
         headings = (*columns, "Gain") if self.gains else columns
-        return Sheet(self.sheet_name, self.title, self.caption, self.notes, self.index, headings, tuple(rows))
+        name, title, caption = self.exhibit.name, self.exhibit.title, self.exhibit.caption
+        return Sheet(name, title, caption, self.notes, self.index, headings, tuple(rows))
 
     def write(self, stem: Path) -> None:
         """Writes `<stem>.csv`, `.md`, `.tex` and `.html`."""
@@ -177,20 +177,24 @@ def gain(ours: Estimate, baseline: Estimate) -> float | None:
     return ours.mean / baseline.mean - 1 if ours.run and baseline.run and baseline.mean else None
 
 
-def _models_table(
-    results: Results, number: int, metrics: Sequence[str], caption: str, notes: Sequence[str], hits: bool
+def models_table(
+    results: Results, exhibit: Exhibit, metrics: Sequence[str], notes: Sequence[str] = (), *, hits: bool = False
 ) -> Table:
-    """Tables 2 and 3: a row per data set and metric, a column per model, and CREATE's gain over SASRec."""
-    group = f"table{number}"
-    wanted = getattr(results.config, group)
+    """A row per data set and metric, a column per model, and CREATE's gain over SASRec.
+
+    Args:
+        notes: what stands under the table beside what stands under every one.
+        hits: recall is printed as HR, its name where there is one target a user.
+    """
+    models = wanted(results.config, exhibit).models
     entries, gains = [], {}
-    for dataset in wanted.datasets:
+    for dataset in wanted(results.config, exhibit).datasets:
         for metric in metrics:
             printed = metric_name(metric.replace("recall", "hr") if hits else metric)
             row = (dataset_name(dataset), printed)
             estimates = {
-                model: results.estimate(results.cells(group, dataset, model), metric, dataset)
-                for model in wanted.models
+                model: results.estimate(results.cells(exhibit.group, dataset, model), metric, dataset)
+                for model in models
             }
             over_sasrec = None
             if {"sasrec", "create"} <= set(estimates):
@@ -209,64 +213,46 @@ def _models_table(
                 )
     estimates = [entry.estimate for entry in entries]
     reading = [seeds_note(estimates), "Best in bold, second best underlined."]
-    if {"sasrec", "create"} <= set(wanted.models):
+    if {"sasrec", "create"} <= set(models):
         reading.append("Gain: CREATE over SASRec, of the means.")
-    everything = (*reading, *notes, *common_notes(results, results.plan[group], estimates))
-    return Table(group, f"Table {number}", caption, everything, ("Dataset", "Metric"), tuple(entries), gains)
+    everything = (*reading, *notes, *common_notes(results, results.plan[exhibit.group], estimates))
+    return Table(exhibit, everything, ("Dataset", "Metric"), tuple(entries), gains)
 
 
-def table2(results: Results) -> Table:
+def table2(results: Results, exhibit: Exhibit) -> Table:
     """The main comparison (Section 4.4)."""
     notes = []
-    if set(BY_DESIGN) & set(results.config.table2.models):
+    if set(BY_DESIGN) & set(wanted(results.config, exhibit).models):
         notes.append("Random and PopRnd, whose coverage is high by design, do not compete.")
-    return _models_table(
-        results,
-        2,
-        TABLE2_METRICS,
-        "CREATE beside sequential, graph and classical recommenders. Global temporal split, one target a user, "
-        "ranked among the whole catalogue.",
-        notes,
-        hits=False,
-    )
+    return models_table(results, exhibit, TABLE2_METRICS, notes)
 
 
-def table3(results: Results) -> Table:
+def table3(results: Results, exhibit: Exhibit) -> Table:
     """CREATE beside multi-representational models in the LOOM setup (Section 4.4)."""
     notes = [
         "The absolute level of the paper's Table 3 cannot come from the 2014 5-core data with leave-one-out and "
         "full ranking, so the order of the models and their relative gaps are what to compare."
     ]
-    if "loom" in results.config.table3.models:
+    if "loom" in wanted(results.config, exhibit).models:
         notes.append("LOOM is a reconstruction from its description: its code was not to be had.")
-    return _models_table(
-        results,
-        3,
-        TABLE3_METRICS,
-        "CREATE beside models that join sequence and graph. Leave-one-out split, ranked among the whole catalogue.",
-        notes,
-        hits=True,
-    )
+    return models_table(results, exhibit, TABLE3_METRICS, notes, hits=True)
 
 
-def _finish(
-    results: Results, number: int, group: str, caption: str, index: tuple[str, ...], entries: list[Entry], *notes: str
-) -> Table:
+def _finish(results: Results, exhibit: Exhibit, index: tuple[str, ...], entries: list[Entry], *notes: str) -> Table:
     estimates = [entry.estimate for entry in entries]
     reading = (seeds_note(estimates), "Best in bold, second best underlined.", *notes)
-    everything = (*reading, *common_notes(results, results.plan[group], estimates))
-    return Table(f"table{number}", f"Table {number}", caption, everything, index, tuple(entries), {})
+    everything = (*reading, *common_notes(results, results.plan[exhibit.group], estimates))
+    return Table(exhibit, everything, index, tuple(entries), {})
 
 
-def table4(results: Results) -> Table:
+def table4(results: Results, exhibit: Exhibit) -> Table:
     """Alignment losses (Section 5.3)."""
-    group = "ablation_alignment"
-    wanted = results.config.ablations.alignment
-    places = [("-", "sequential"), *((graph, kind) for graph in wanted.graphs for kind in wanted.alignments)]
+    part = wanted(results.config, exhibit)
+    places = [("-", "sequential"), *((graph, kind) for graph in part.graphs for kind in part.alignments)]
     entries = []
-    for dataset in wanted.datasets:
+    for dataset in part.datasets:
         for graph, alignment in places:
-            cells = results.cells(group, dataset, graph=graph, alignment=alignment)
+            cells = results.cells(exhibit.group, dataset, graph=graph, alignment=alignment)
             encoder = "–" if alignment == "sequential" else model_name(graph)
             for metric in TABLE4_METRICS:
                 entries.append(
@@ -278,20 +264,18 @@ def table4(results: Results) -> Table:
                         (dataset, metric),
                     )
                 )
-    caption = "CREATE with each alignment loss and graph encoder, and its sequential model alone (SASRec)."
-    return _finish(results, 4, group, caption, ("Dataset", "Graph encoder", "Alignment"), entries)
+    return _finish(results, exhibit, ("Dataset", "Graph encoder", "Alignment"), entries)
 
 
-def table5(results: Results) -> Table:
+def table5(results: Results, exhibit: Exhibit) -> Table:
     """Sequence and graph encoders (Section 5.4)."""
-    group = "ablation_backbone"
-    wanted = results.config.ablations.backbone
+    part = wanted(results.config, exhibit)
     entries = []
-    for dataset in wanted.datasets:
-        for sequence in wanted.sequences:
+    for dataset in part.datasets:
+        for sequence in part.sequences:
             for metric in TABLE5_METRICS:
-                for graph in wanted.graphs:
-                    cells = results.cells(group, dataset, sequence=sequence, graph=graph)
+                for graph in part.graphs:
+                    cells = results.cells(exhibit.group, dataset, sequence=sequence, graph=graph)
                     entries.append(
                         Entry(
                             (dataset_name(dataset), model_name(sequence), metric_name(metric)),
@@ -301,9 +285,8 @@ def table5(results: Results) -> Table:
                             (dataset, metric),
                         )
                     )
-    caption = "CREATE with each pair of sequence and graph encoder."
     note = "The paper names no dataset for its Table 5; the datasets here are ours."
-    return _finish(results, 5, group, caption, ("Dataset", "Sequence encoder", "Metric"), entries, note)
+    return _finish(results, exhibit, ("Dataset", "Sequence encoder", "Metric"), entries, note)
 
 
 # --- Table 1: the data sets, not the runs -------------------------------------------------------------------------
@@ -316,16 +299,30 @@ def _optional(path: Path) -> Mapping[str, Any]:
     return read_json(path) if path.exists() else {}
 
 
-def write_table1(results: Results, splits: Path, stem: Path) -> None:
+@dataclass(frozen=True)
+class DataTable:
+    """Table 1: the lines of its CSV, and how they are shown."""
+
+    sheet: Sheet
+    header: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def write(self, stem: Path) -> None:
+        """Writes `<stem>.csv`, `.md`, `.tex` and `.html`."""
+        write_csv(Path(f"{stem}.csv"), self.header, self.rows)
+        write_sheet(self.sheet, stem)
+
+
+def table1(results: Results, exhibit: Exhibit) -> DataTable:
     """Data sets and what the temporal split leaves of them (Sections 4.1, 4.2).
 
     Raises:
         DataError: a summary lacks a count.
     """
     rows, csv_rows, labels, missing = [], [], [], False
-    for dataset in results.config.table1:
+    for dataset in wanted(results.config, exhibit):
         summary = _optional(results.data / dataset / "dataset.json")
-        split = _optional(splits / dataset / "temporal" / "split.json")
+        split = _optional(results.splits / dataset / "temporal" / "split.json")
         if summary and (absent := set(_COUNTS) - set(summary)):
             raise DataError(f"dataset.json of {dataset}: lacks {', '.join(sorted(absent))}; prepare it again")
         counts = [summary.get(key) for key in _COUNTS] + [split.get(key) for key in _SPLIT_COUNTS]
@@ -347,24 +344,16 @@ def write_table1(results: Results, splits: Path, stem: Path) -> None:
         *(["† data not at hand."] if missing else []),
     ]
     headings = (*_COUNTS.values(), *_SPLIT_COUNTS.values(), "Cold targets, %")
-    caption = "Datasets, and what the global temporal split leaves of them."
     header = ["dataset", *_COUNTS, *_SPLIT_COUNTS, "cold_targets_percent", "status", "label"]
-    write_csv(Path(f"{stem}.csv"), header, csv_rows)
-    write_sheet(Sheet("table1", "Table 1", caption, tuple(notes), ("Dataset",), headings, tuple(rows)), stem)
+    sheet = Sheet(exhibit.name, exhibit.title, exhibit.caption, tuple(notes), ("Dataset",), headings, tuple(rows))
+    return DataTable(sheet, header, csv_rows)
 
 
-TABLES: Mapping[int, Callable[[Results], Table]] = {2: table2, 3: table3, 4: table4, 5: table5}
-
-
-def write_table(results: Results, number: int, splits: Path, stem: Path) -> None:
+def write_table(results: Results, name: str, stem: Path) -> None:
     """Writes one table as `<stem>.csv`, `.md`, `.tex` and `.html`.
 
     Raises:
-        ConfigError: the paper has no such table.
+        ConfigError: there is no such table.
     """
-    if number == 1:
-        write_table1(results, splits, stem)
-    elif number in TABLES:
-        TABLES[number](results).write(stem)
-    else:
-        raise ConfigError(f"table {number}: the paper has Tables 1 to {max(TABLES)}")
+    exhibit = find("table", name)
+    function(exhibit.render)(results, exhibit).write(stem)

@@ -9,31 +9,19 @@ import queue
 import shutil
 import tarfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from createrec.config import ProjectConfig
 from createrec.data.datasets import split_dataset
 from createrec.errors import CreaterecError
+from createrec.exhibits import GROUPS
 from createrec.files import atomic_path, read_json
 from createrec.matching import Preparations, differences
 from createrec.plan import Run, plan
 
 RECORD_FILES = ("record.json", "ranks.parquet")
-# What a reader asks first comes first: the main table, then the ablations as the paper orders its claims.
-GROUP_ORDER = (
-    "table2",
-    "ablation_warmup",
-    "ablation_barlow_weight",
-    "ablation_alignment",
-    "ablation_graph_size",
-    "ablation_backbone",
-    "table3",
-    "figure2",
-    "sensitivity",
-    "validation",
-)
 
 
 @dataclass(frozen=True)
@@ -47,7 +35,7 @@ class Job:
     capture: bool
 
 
-def planned_runs(config: ProjectConfig, datasets: Sequence[str], groups: Sequence[str] = GROUP_ORDER) -> list[Run]:
+def planned_runs(config: ProjectConfig, datasets: Sequence[str], groups: Iterable[str] = GROUPS) -> list[Run]:
     """The plan's runs on these datasets, the most valuable first.
 
     Groups come in the order given; within a group every cell gets its first seed before any gets its second, because

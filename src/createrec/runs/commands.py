@@ -242,13 +242,14 @@ def run_run(options: argparse.Namespace) -> None:
 
 
 def run_campaign(options: argparse.Namespace) -> None:
-    from createrec.runs.campaign import GROUP_ORDER, archive, campaign, missing_runs, planned_runs, prepare_data
+    from createrec.exhibits import GROUPS
+    from createrec.runs.campaign import archive, campaign, missing_runs, planned_runs, prepare_data
 
     config = config_of(options)
-    groups = options.groups or GROUP_ORDER
-    unknown = sorted(set(groups) - set(GROUP_ORDER))
+    groups = options.groups or GROUPS
+    unknown = sorted(set(groups) - set(GROUPS))
     if unknown:
-        raise ConfigError(f"--groups: unknown {', '.join(unknown)}; known: {', '.join(GROUP_ORDER)}")
+        raise ConfigError(f"--groups: unknown {', '.join(unknown)}; known: {', '.join(GROUPS)}")
     runs = planned_runs(config, options.datasets, groups)
     runs = [run for run in runs if options.models is None or run.model in options.models]
     if not options.list:  # before anything counts as made: its data may have changed since

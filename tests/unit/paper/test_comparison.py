@@ -10,7 +10,7 @@ from made_up import write_ranks, write_record
 from scipy import stats
 
 from createrec.errors import DataError
-from createrec.paper.comparison import NO_RANKS, compare, run_tests, write_comparison
+from createrec.paper.comparison import NO_RANKS, compare, run_tests, write_pages
 from createrec.paper.reported import reported_values
 
 FILES = [f"{name}.{suffix}" for name in ("comparison", "claims", "significance") for suffix in ("csv", "md", "html")]
@@ -57,7 +57,7 @@ def test_every_reported_number_stands_beside_ours(world):
 
 
 def test_a_row_by_hand(world):
-    write_comparison(world.results(), world.out)
+    write_pages(world.results(), world.out)
     found = {(row["table"], row["dataset"], row["method"], row["metric"]): row for row in rows(world.out / FILES[0])}
     row = found["table2", "amazon-beauty", "CREATE", "ndcg@10"]
     half = stats.t.ppf(0.975, 1) * 0.1  # two seeds, 2.0 and 2.2: deviation 0.1 * sqrt(2), divided by sqrt(2)
@@ -79,14 +79,14 @@ def test_a_row_by_hand(world):
 
 
 def test_the_page_shows_both_numbers(world):
-    write_comparison(world.results(), world.out)
+    write_pages(world.results(), world.out)
     text = (world.out / "comparison.md").read_text()
     assert "2.15 → 2.10 [0.83, 3.37] (−2 %)" in text
     assert "0.003 → not run †" in text
 
 
 def test_without_records_everything_is_named_not_run(empty_world):
-    write_comparison(empty_world.results(), empty_world.out)
+    write_pages(empty_world.results(), empty_world.out)
     assert {row["ours"] for row in rows(empty_world.out / "comparison.csv")} == {""}
     assert {row["verdict"] for row in rows(empty_world.out / "claims.csv")} == {"not run"}
     assert {row["verdict"] for row in rows(empty_world.out / "significance.csv")} == {"not run (data not at hand)"}
@@ -95,16 +95,16 @@ def test_without_records_everything_is_named_not_run(empty_world):
 def test_the_same_records_give_the_same_bytes(world):
     rank_world(world)
     for name in ("first", "second"):
-        write_comparison(world.results(), world.out / name)
+        write_pages(world.results(), world.out / name)
     for file in FILES:
         assert (world.out / "first" / file).read_bytes() == (world.out / "second" / file).read_bytes()
 
 
 def test_a_deleted_record_empties_its_numbers_and_no_other(world):
-    write_comparison(world.results(), world.out / "before")
+    write_pages(world.results(), world.out / "before")
     for seed in (0, 1):
         (world.records / f"ml-1m/sasrec/table2/seed{seed}/record.json").unlink()
-    write_comparison(world.results(), world.out / "after")
+    write_pages(world.results(), world.out / "after")
     before, after = (rows(world.out / name / "comparison.csv") for name in ("before", "after"))
     changed = [new for old, new in zip(before, after, strict=True) if old != new]
     assert {(row["table"], row["dataset"], row["method"], row["ours"], row["status"]) for row in changed} == {

@@ -11,9 +11,11 @@ from PIL import Image
 
 from createrec.config import validate
 from createrec.errors import ConfigError
-from createrec.paper.figures import FIGURES, draw, gains, panel_of, read_curves, write_figure
+from createrec.exhibits import BY_NAME, of_kind
+from createrec.paper.figures import draw, gains, panel_of, read_curves, write_figure
 from createrec.paper.style import COLUMN_WIDTH, PAPER, house_style, title, to_svg
 
+FIGURES = [exhibit.name for exhibit in of_kind("figure")]
 BLUE, ORANGE = "#0072B2", "#D55E00"
 
 
@@ -113,7 +115,10 @@ def test_a_best_value_without_a_level_is_marked_and_said(world):
 
 
 def test_what_the_paper_says_of_a_stretch(world):
-    assert panel_of(world.results(), 3, "ml-1m").says == {60: "better than up to 40", 100: "better than up to 40"}
+    assert panel_of(world.results(), BY_NAME["figure3"], "ml-1m").says == {
+        60: "better than up to 40",
+        100: "better than up to 40",
+    }
 
 
 def test_the_data_label_stands_in_the_plot(world):
@@ -150,7 +155,11 @@ def test_without_records_a_figure_says_so(empty_world, name):
 
 
 def test_gains_of_table2_stand_beside_the_papers(world):
-    (row,) = [row for row in gains(world.results()) if (row.dataset, row.metric) == ("amazon-beauty", "ndcg@10")]
+    (row,) = [
+        row
+        for row in gains(world.results(), BY_NAME["gains"])
+        if (row.dataset, row.metric) == ("amazon-beauty", "ndcg@10")
+    ]
     assert row.ours == pytest.approx(2.1 / 1.7 - 1)
     # Welch on (2.0, 2.2) and (1.6, 1.8): standard error 0.1 * sqrt(2), two degrees of freedom, t = 4.3027.
     half = 4.302653 * 0.1 * 2**0.5 / 1.7
@@ -250,7 +259,7 @@ def test_figures_are_sized_for_print(world):
 
 
 def test_a_figure_that_is_not_made_from_records(world):
-    with pytest.raises(ConfigError, match="figure 1: expected one of 2, 3, 4, 5, gains"):
+    with pytest.raises(ConfigError, match="figure '1': unknown; known: figure2, figure3, figure4, figure5, gains"):
         write_figure(world.results(), "1", world.out / "figure1")
 
 
