@@ -1,6 +1,7 @@
 """What changed is planned again, with what is made from it, and nothing else."""
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -8,6 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+from createrec.config import ProjectConfig, load
+from createrec.data.datasets import preparation, splitting
+from createrec.plan import runs
 
 ROOT = Path(__file__).parents[2]
 NARROW = {
@@ -50,6 +55,27 @@ class Project:
         return self.job_counts(self.run("-n"))
 
 
+def described(config: ProjectConfig) -> dict[str, dict]:
+    """What describes results, by its file: the workflow compares it with what it would make today."""
+    setups = {"temporal": config.setups.temporal, "leave-one-out": config.setups.leave_one_out}
+    hashes = {"dataset_hash": "of demo", "split_hash": "of demo"}
+    source = {"sha256": None}
+    found: dict[str, dict] = {
+        "results/data/demo/dataset.json": {
+            **hashes,
+            "source": source,
+            "made_from": preparation("demo", config.datasets["demo"]),
+        }
+    }
+    for name, setup in setups.items():
+        found[f"results/splits/demo/{name}/split.json"] = {**hashes, "made_from": splitting(setup)}
+    for folder, run in runs(config).items():
+        training = {"run": run.slice(), "split_hash": hashes["split_hash"]}
+        found[f"results/runs/{folder}/training.json"] = training
+        found[f"results/runs/{folder}/record.json"] = {**run.slice(), "data": hashes}
+    return found
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, copy_project, snakemake, job_counts) -> Path:
     """A project in which everything that TARGETS need is there and up to date."""
@@ -57,11 +83,13 @@ def finished(tmp_path_factory: pytest.TempPathFactory, copy_project, snakemake, 
     copy_project(folder)
     project = Project(folder, snakemake, job_counts)
     project.configure()
-    outputs = [folder / line.split("\t")[0] for line in project.run("--summary").stdout.splitlines()[1:]]
-    assert len(outputs) > len(TARGETS)
-    for output in outputs:
+    names = [line.split("\t")[0] for line in project.run("--summary").stdout.splitlines()[1:]]
+    assert len(names) > len(TARGETS)
+    known = described(load([folder / "config.yaml", project.overlay]))
+    for name in names:
+        output = folder / name
         output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_text("stands for a result\n")
+        output.write_text(json.dumps(known[name]) if name in known else "stands for a result\n")
     touched = project.run("--touch", "--forceall")
     assert touched.returncode == 0, touched.stderr
     return folder
@@ -128,3 +156,52 @@ def test_an_edit_of_the_command_line_or_of_messages_replans_nothing(project: Pro
     for file in ("errors.py", "config.py", "plan.py", "models/registry.py"):
         project.edit(file)
     assert project.plan() == {}
+
+
+def rewrite(path: Path, change: Callable[[dict], None]) -> None:
+    """Changes what a JSON file says and nothing that Snakemake looks at: its date stays."""
+    stat, content = path.stat(), json.loads(path.read_text())
+    change(content)
+    path.write_text(json.dumps(content))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+RUN = "results/runs/demo/sasrec/table2/seed1"
+
+
+@pytest.mark.parametrize(
+    ("file", "change", "jobs"),
+    [
+        (f"{RUN}/record.json", lambda record: record["settings"].update(dropout=0.9), {"evaluate": 1, "table2": 1}),
+        (
+            f"{RUN}/record.json",
+            lambda record: record["evaluation"].update(target="first"),
+            {"evaluate": 1, "table2": 1},
+        ),
+        (f"{RUN}/record.json", lambda record: record["data"].update(split_hash="other"), {"evaluate": 1, "table2": 1}),
+        (
+            f"{RUN}/training.json",
+            lambda training: training["run"]["settings"]["training"].update(epochs=1),
+            {"train": 1, "evaluate": 1, "table2": 1},
+        ),
+        (
+            "results/splits/demo/leave-one-out/split.json",
+            lambda facts: facts["made_from"].update(code="other"),
+            {"split": 1, "train": 1, "evaluate": 1, "table3": 1},
+        ),
+    ],
+    ids=["settings", "switches", "data", "training", "split"],
+)
+def test_what_is_not_what_the_plan_asks_for_is_made_again(project: Project, file: str, change, jobs) -> None:
+    """Also where Snakemake did not make it, and its date is that of a finished result."""
+    rewrite(project.folder / file, change)
+    assert project.plan() == jobs
+
+
+def test_what_was_prepared_otherwise_is_prepared_again(project: Project) -> None:
+    rewrite(
+        project.folder / "results/data/demo/dataset.json",
+        lambda facts: facts["made_from"]["settings"]["filters"].update(user_core=5),
+    )
+    plan = project.plan()
+    assert (plan["prepare"], plan["split"], plan["train"]) == (1, 2, 13)

@@ -6,6 +6,7 @@ from pathlib import Path
 def test_hparams_plans_the_studies_and_adopts_each(plan, tmp_path: Path) -> None:
     overlay = tmp_path / "tuning.yaml"
     folder = tmp_path / "hparams"
+    folder.mkdir()
     overlay.write_text(f"hparams: {folder}\ntuning: {{datasets: [amazon-beauty], models: [svd, sasrec]}}\n")
     counts = plan("hparams", "--configfile", overlay)
     assert counts == {"prepare": 1, "split": 1, "study": 2, "adopt": 2, "hparams": 1}
@@ -18,7 +19,8 @@ def test_adopted_settings_are_the_studys(snakemake, tmp_path: Path) -> None:
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(f"hparams: {tmp_path / 'hparams'}\ndatasets: {{demo: {{}}}}\n")
     adopted = tmp_path / "hparams" / "demo" / "svd.yaml"
+    adopted.parents[1].mkdir()
     arguments = ("--configfile", overlay, "--allowed-rules", "adopt")
-    result = snakemake(adopted, *arguments, directory=tmp_path)
+    result = snakemake("hparams/demo/svd.yaml", *arguments, directory=tmp_path)
     assert result.returncode == 0, result.stderr
     assert adopted.read_text() == best.read_text()

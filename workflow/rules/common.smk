@@ -11,6 +11,7 @@ from pathlib import Path
 
 from createrec.config import anchored, checked, read_settings
 from createrec.data import registry
+from createrec.data.datasets import not_prepared_so, not_split_so
 from createrec.errors import CreaterecError
 from createrec.exhibits import BY_NAME, GROUPS, of_kind, wanted
 from createrec.files import read_json, write_json
@@ -320,6 +321,22 @@ def made_again(outputs, differs):
         logger.info(f"{outputs[0]}: not what the plan asks for: {summary(found)}; it is made again")
         workflow.dag.forcefiles.update(outputs)
     return []
+
+
+def other_preparation(wildcards):
+    folder, settings = f"results/data/{wildcards.dataset}", PROJECT.datasets[wildcards.dataset]
+    files = [f"{folder}/dataset.json", f"{folder}/interactions.parquet"]
+    return made_again(files, lambda facts: not_prepared_so(wildcards.dataset, settings, facts))
+
+
+def other_split(wildcards):
+    folder = f"results/splits/{wildcards.dataset}/{wildcards.setup}"
+    summary = f"results/data/{wildcards.dataset}/dataset.json"
+    if not os.path.exists(summary):  # it is made, and the split with it
+        return []
+    setup = dict(PROJECT.setups)[wildcards.setup.replace("-", "_")]
+    files = [f"{folder}/split.json", f"{folder}/split.safetensors"]
+    return made_again(files, lambda facts: not_split_so(setup, read_json(summary), facts))
 
 
 def other_training(wildcards):

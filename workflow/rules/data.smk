@@ -5,6 +5,7 @@ rule prepare:
     input:
         own=own_file,
         code=prepare_code,
+        again=other_preparation,
     output:
         interactions="results/data/{dataset}/interactions.parquet",
         summary="results/data/{dataset}/dataset.json",
@@ -34,6 +35,7 @@ rule split:
         interactions="results/data/{dataset}/interactions.parquet",
         summary="results/data/{dataset}/dataset.json",
         code=code_of("split"),
+        again=other_split,
     output:
         split="results/splits/{dataset}/{setup}/split.safetensors",
         statistics="results/splits/{dataset}/{setup}/split.json",

@@ -75,6 +75,7 @@ def run_stats(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(facts))
         return
-    width = max(map(len, facts))
-    for key, value in facts.items():
+    shown = {key: value for key, value in facts.items() if not isinstance(value, dict)}
+    width = max(map(len, shown))
+    for key, value in shown.items():
         print(f"{key:<{width}}  {value:,}" if isinstance(value, int) else f"{key:<{width}}  {value}")

@@ -1,6 +1,11 @@
 """A dataset by its name: prepared and split, on the way to a run, where it is not there yet."""
 
+import json
 import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +17,9 @@ from createrec.data.prepare import DATASET_FILE, INTERACTIONS_FILE, prepare, wri
 from createrec.data.split import Split, split, statistics
 from createrec.data.synthetic import demo_interactions
 from createrec.errors import ConfigError, DataError
-from createrec.files import read_json, write_json
+from createrec.files import read_json, sha256_of, write_json
 from createrec.options import RESULTS
+from createrec.provenance import PREPARING, SPLITTING, sources_hash
 from createrec.readers.columns import Reading
 
 RAW = Path("data/raw")
@@ -28,11 +34,14 @@ def prepare_dataset(name: str, settings: DatasetConfig, mirror: str | None, fold
         DownloadError, DataError: the file cannot be had, or is not what it should be.
     """
     mirror = os.environ.get("CREATEREC_MIRROR") or mirror
+    made_from = preparation(name, settings)
     if name == DEMO and settings.file is None:
         source = {"file": None, "origin": "generated", "sha256": None}
-        return write_dataset(folder, name, Reading(demo_interactions()), "synthetic", source, settings.filters)
+        reading, filters = Reading(demo_interactions()), settings.filters
+        return write_dataset(folder, name, reading, "synthetic", source, filters, made_from=made_from)
     if settings.file is not None:
-        return prepare(name, settings.file.path, folder, file=settings.file, filters=settings.filters)
+        path, filters = settings.file.path, settings.filters
+        return prepare(name, path, folder, file=settings.file, filters=filters, made_from=made_from)
     entry = registry.dataset(name)
     fetched = fetch(entry, RAW, mirror)
     return prepare(
@@ -44,7 +53,58 @@ def prepare_dataset(name: str, settings: DatasetConfig, mirror: str | None, fold
         fetched=fetched,
         expected=entry.counts,
         allow_count_mismatch=settings.allow_count_mismatch,
+        made_from=made_from,
     )
+
+
+def preparation(name: str, settings: DatasetConfig) -> dict[str, Any]:
+    """What decides the rows of a prepared dataset beside the bytes of its file, as plain values.
+
+    Not where the file lies, nor the mirror: whatever comes from there has the registry's checksum, or a label.
+    """
+    own = settings.file is not None or name == DEMO
+    return {
+        "settings": {
+            "file": settings.file.model_dump(mode="json", exclude={"path"}) if settings.file else None,
+            "filters": settings.filters.model_dump(mode="json"),
+            "allow_count_mismatch": settings.allow_count_mismatch,
+        },
+        "registered": None if own else json.loads(json.dumps(asdict(registry.dataset(name)), default=str)),
+        "code": sources_hash((*PREPARING, "data/synthetic.py") if name == DEMO else PREPARING),
+    }
+
+
+def not_prepared_so(name: str, settings: DatasetConfig, description: Mapping[str, Any]) -> list[str]:
+    """In what a `dataset.json` is not that of today's file, settings and code, as phrases; empty where it is."""
+    made_from, today = description.get("made_from"), preparation(name, settings)
+    if not isinstance(made_from, Mapping) or not isinstance(description.get("source"), Mapping):
+        return ["it does not say what it was made from"]
+    words = {"settings": "the settings of the dataset", "registered": "the registry", "code": "the code that reads it"}
+    changed = [f"{words[key]} changed since" for key in today if made_from.get(key) != today[key]]
+    if settings.file is not None:
+        path = Path(settings.file.path)
+        if not path.is_file() or sha256_of(path) != description["source"].get("sha256"):
+            changed.insert(0, f"{path} changed since")
+    return changed
+
+
+def not_split_so(
+    setup: TemporalSetup | LeaveOneOutSetup, description: Mapping[str, Any], facts: Mapping[str, Any]
+) -> list[str]:
+    """In what a `split.json` is not that of today's rows, settings and code, as phrases; empty where it is."""
+    made_from, today = facts.get("made_from"), splitting(setup)
+    if not isinstance(made_from, Mapping):
+        return ["it does not say what it was made from"]
+    words = {"settings": f"setups.{setup.kind}", "code": "the code that splits it"}
+    changed = [f"{words[key]} changed since" for key in today if made_from.get(key) != today[key]]
+    if facts.get("dataset_hash") != description.get("dataset_hash"):
+        changed.insert(0, "its rows changed since")
+    return changed
+
+
+def splitting(setup: TemporalSetup | LeaveOneOutSetup) -> dict[str, Any]:
+    """What decides a split beside the rows, as plain values."""
+    return {"settings": setup.model_dump(mode="json"), "code": sources_hash(SPLITTING)}
 
 
 def write_split(
@@ -56,7 +116,7 @@ def write_split(
         raise DataError(f"{summary}: lacks {', '.join(absent)}; delete it and run `createrec prepare` again")
     made = split(Interactions.load(interactions), setup)
     kept = {key: description[key] for key in ("dataset", "label", "dataset_hash")}
-    facts = {**kept, "setup": setup.kind, **statistics(made)}
+    facts = {**kept, "setup": setup.kind, "made_from": splitting(setup), **statistics(made)}
     if filters := description.get("filters"):
         facts["filters"] = filters
     facts["warnings"] = [*description.get("warnings", []), *facts["warnings"]]
@@ -69,14 +129,32 @@ def write_split(
 def split_dataset(
     config: ProjectConfig, name: str, setup: str, results: Path = RESULTS
 ) -> tuple[Split, dict[str, Any]]:
-    """The split of one dataset and its statistics, prepared on the way where they are not there yet."""
+    """The split of one dataset and its statistics, prepared and split on the way.
+
+    What is there already is taken if it was made from today's file, settings and code; else it is made again, and a
+    line on standard error says why.
+    """
     if name not in config.datasets and name != DEMO and name not in registry.datasets():
         raise ConfigError(f"unknown dataset '{name}'; known: {', '.join([*registry.datasets(), DEMO])}")
     data, folder = results / "data" / name, results / "splits" / name / setup
+    interactions, summary = data / INTERACTIONS_FILE, data / DATASET_FILE
     output, facts = folder / "split.safetensors", folder / "split.json"
-    if not (output.exists() and facts.exists()):
-        if not ((data / INTERACTIONS_FILE).exists() and (data / DATASET_FILE).exists()):
-            prepare_dataset(name, config.datasets.get(name, DatasetConfig()), config.data.mirror, data)
-        settings = getattr(config.setups, setup.replace("-", "_"))
-        write_split(settings, data / INTERACTIONS_FILE, data / DATASET_FILE, output, facts)
+    dataset, cut = config.datasets.get(name, DatasetConfig()), getattr(config.setups, setup.replace("-", "_"))
+    if _again(f"{name} is prepared", summary, interactions, partial(not_prepared_so, name, dataset)):
+        prepare_dataset(name, dataset, config.data.mirror, data)
+    if _again(f"{name} is split", facts, output, partial(not_split_so, cut, read_json(summary))):
+        write_split(cut, interactions, summary, output, facts)
     return Split.load(output), read_json(facts)
+
+
+def _again(what: str, description: Path, content: Path, differs: Callable[[Mapping[str, Any]], list[str]]) -> bool:
+    """Whether a pair of files is to be made, and why, where it is there already."""
+    if not (description.exists() and content.exists()):
+        return True
+    try:
+        reasons = differs(read_json(description))
+    except DataError as error:
+        reasons = [str(error)]
+    if reasons:
+        print(f"{what} again: {description}: {'; '.join(reasons)}", file=sys.stderr)
+    return bool(reasons)

@@ -33,6 +33,7 @@ def prepare(
     fetched: Fetched | None = None,
     expected: Counts | None = None,
     allow_count_mismatch: bool = False,
+    made_from: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Reads a raw file, checks its counts and writes the prepared dataset.
 
@@ -45,6 +46,7 @@ def prepare(
         fetched: what the download said of `raw`; None for a person's own file.
         expected: the counts of Table 1; None where nothing is known.
         allow_count_mismatch: go on with other counts, and say so in the label.
+        made_from: as in `write_dataset`.
 
     Returns:
         What `dataset.json` holds.
@@ -73,7 +75,8 @@ def prepare(
     }
     if fetched is not None and filters.active:
         labels.append(f"filtered ({filters})")
-    return write_dataset(output, dataset, reading, "; ".join(filter(None, labels)), source, filters, expected)
+    label = "; ".join(filter(None, labels))
+    return write_dataset(output, dataset, reading, label, source, filters, expected, made_from)
 
 
 def write_dataset(
@@ -84,10 +87,12 @@ def write_dataset(
     source: Mapping[str, str | None],
     filters: FiltersConfig = NO_FILTERS,
     expected: Counts | None = None,
+    made_from: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Filters, writes `interactions.parquet` and `dataset.json`, and returns what the latter holds.
 
-    `source` has the keys file, origin and sha256; for a generated dataset its file and sha256 are None.
+    `source` has the keys file, origin and sha256; for a generated dataset its file and sha256 are None. `made_from` is
+    all else that decides the rows; who finds another one today prepares the dataset again.
 
     Raises:
         DataError: times are of two units, or a filter leaves nothing.
@@ -101,6 +106,7 @@ def write_dataset(
         "dataset": dataset,
         "label": label,
         "source": dict(source),
+        "made_from": dict(made_from or {}),
         "users": interactions.users,
         "items": interactions.items,
         "interactions": len(interactions),

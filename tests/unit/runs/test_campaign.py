@@ -108,6 +108,21 @@ def test_a_record_of_other_settings_is_made_again(project):
     assert record["settings"]["dropout"] == 0.1
 
 
+def test_a_record_of_other_data_is_made_again(project, capsys):
+    """The file changed since: what was published of it no longer counts, and the published summaries follow."""
+    assert campaign("--models", "random", "--groups", "table2") == 0
+    old = read_json(project / "results/published/splits/mine/temporal/split.json")["split_hash"]
+    lines = (project / "mine.csv").read_text().splitlines(keepends=True)
+    (project / "mine.csv").write_text("".join(lines[:-20]))
+    assert campaign("--models", "random", "--groups", "table2") == 0
+    assert "2 of 2 missing runs ended" in capsys.readouterr().out
+    today = read_json(project / "results/published/splits/mine/temporal/split.json")["split_hash"]
+    assert today != old
+    for seed in SEEDS:
+        record = read_json(project / f"results/published/runs/mine/random/table2/seed{seed}/record.json")
+        assert record["data"]["split_hash"] == today
+
+
 def test_a_list_names_the_records_of_other_data_too(project, capsys):
     assert campaign("--models", "random", "--groups", "table2") == 0
     path = project / "results/published/runs/mine/random/table2/seed1/record.json"
