@@ -36,6 +36,7 @@ def test_own_file(raw, tmp_path):
         "dataset": "own",
         "label": "",
         "source": {"file": "own.csv", "origin": "own file", "sha256": hashlib.sha256(TEXT.encode()).hexdigest()},
+        "made_from": {},
         "users": 2,
         "items": 2,
         "interactions": 3,
