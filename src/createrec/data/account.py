@@ -1,6 +1,7 @@
 """A short account of what was read, and what looks odd in it: what a person would want to know before training."""
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from createrec.data.times import LARGEST, UNITS, per_second, shown_time, unit
 from createrec.errors import DataError
 from createrec.readers.columns import Reading
 
+PART_ROWS = 1 << 20
+"""Rows whose pairs of user and item are looked at together."""
 YEAR_1973, YEAR_2100 = 10**8, 4_102_444_800  # in seconds
 
 
@@ -35,15 +38,27 @@ def refuse_mixed_units(interactions: Interactions, path: object) -> None:
 
 
 def duplicates(interactions: Interactions) -> tuple[int, int]:
-    """Rows that repeat an earlier row of their user and item, and those of them at the same time too."""
-    pair = interactions.user * interactions.items + interactions.item
-    ordered = np.sort(pair)
-    repeats = int(np.count_nonzero(ordered[1:] == ordered[:-1]))
-    if not repeats:
-        return 0, 0
-    order = np.lexsort((interactions.time, pair))
-    same = (pair[order][1:] == pair[order][:-1]) & (np.diff(interactions.time[order]) == 0)
-    return repeats, int(np.count_nonzero(same))
+    """Rows that repeat an earlier row of their user and item, and those of them at the same time too.
+
+    Users are looked at in parts, so that a long table is never held in memory twice.
+    """
+    repeats = same_time = 0
+    user = interactions.user
+    bounds = np.linspace(0, interactions.users, len(interactions) // PART_ROWS + 2).astype(np.int64)
+    for low, high in pairwise(bounds):
+        rows = np.flatnonzero((user >= low) & (user < high))
+        pair = user[rows] * interactions.items + interactions.item[rows]
+        ordered = np.sort(pair)
+        repeated = ordered[1:][ordered[1:] == ordered[:-1]]
+        if not len(repeated):
+            continue
+        place = np.minimum(np.searchsorted(repeated, pair), len(repeated) - 1)
+        again = repeated[place] == pair
+        pair, time = pair[again], interactions.time[rows][again]
+        order = np.lexsort((time, pair))
+        repeats += len(repeated)
+        same_time += int(np.count_nonzero((np.diff(pair[order]) == 0) & (np.diff(time[order]) == 0)))
+    return repeats, same_time
 
 
 def account(reading: Reading, left: Interactions) -> dict[str, Any]:
@@ -82,9 +97,10 @@ def oddities(left: Interactions, facts: Mapping[str, Any]) -> list[str]:
 
 
 def _are_days(time: np.ndarray) -> bool:
+    if time.min() < 19000101 or time.max() > 21001231:
+        return False
     month, day = time // 100 % 100, time % 100
-    years = (time >= 19000101) & (time <= 21001231)
-    return bool((years & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all())
+    return bool(((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).all())
 
 
 def lines(description: Mapping[str, Any]) -> list[str]:

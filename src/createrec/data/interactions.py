@@ -10,6 +10,9 @@ import pyarrow.parquet as pq
 from createrec.errors import DataError
 from createrec.files import atomic_path
 
+GROUP_ROWS = 1 << 20
+"""Rows of a parquet file's group."""
+
 
 @dataclass(frozen=True)
 class Interactions:
@@ -55,19 +58,17 @@ class Interactions:
 
     def save(self, path: Path | str) -> None:
         """Writes one parquet file with columns user, item (dictionary-encoded ids) and time."""
-        table = pa.table(
-            {
-                "user": pa.DictionaryArray.from_arrays(
-                    self.user.astype(np.int32), pa.array(self.user_ids, pa.string())
-                ),
-                "item": pa.DictionaryArray.from_arrays(
-                    self.item.astype(np.int32), pa.array(self.item_ids, pa.string())
-                ),
-                "time": self.time,
-            }
-        )
-        with atomic_path(path) as temporary:
-            pq.write_table(table, temporary)
+        ids = [pa.array(names, pa.string()) for names in (self.user_ids, self.item_ids)]
+        encoded = pa.dictionary(pa.int32(), pa.string())
+        schema = pa.schema({"user": encoded, "item": encoded, "time": pa.int64()})
+        with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as file:
+            for start in range(0, max(len(self), 1), GROUP_ROWS):  # in parts: a long table is not held in memory twice
+                rows = slice(start, start + GROUP_ROWS)
+                columns = [
+                    pa.DictionaryArray.from_arrays(index[rows].astype(np.int32), names)
+                    for index, names in zip((self.user, self.item), ids, strict=True)
+                ]
+                file.write_table(pa.table([*columns, pa.array(self.time[rows])], schema=schema))
 
     @classmethod
     def load(cls, path: Path | str) -> "Interactions":

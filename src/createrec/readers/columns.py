@@ -5,11 +5,13 @@ Every reader hands over blocks of rows; an id is kept once, in order of first ap
 
 import math
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from createrec.data.interactions import Interactions
 from createrec.errors import DataError
@@ -50,14 +52,19 @@ class Reading:
 
 
 class Ids:
-    """Distinct ids, each with its index, in order of first appearance."""
+    """Distinct ids, each with its index, in order of first appearance.
+
+    Blocks of ids are looked up in an Arrow array, single ones in a dictionary; each learns of the other's when asked.
+    """
 
     def __init__(self, role: str) -> None:
         self.role = role
+        self._known = pa.array([], pa.string())
         self._index: dict[str, int] = {}
+        self._added: list[str] = []  # in the dictionary alone
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self._known) + len(self._added)
 
     def index(self, name: str) -> int:
         """The index of one id; -1 if it is empty or blank.
@@ -65,6 +72,8 @@ class Ids:
         Raises:
             ValueError: the id is not Unicode text.
         """
+        if len(self._index) < len(self._known):
+            self._index = {known: number for number, known in enumerate(self._known.to_pylist())}
         number = self._index.get(name)
         if number is None:
             if not name.strip():
@@ -75,15 +84,32 @@ class Ids:
                 raise ValueError(
                     f"the {self.role} id {shown(name)} is not UTF-8 text; save the file as UTF-8"
                 ) from None
-            number = self._index[name] = len(self._index)
+            number = self._index[name] = len(self)
+            self._added.append(name)
         return number
 
-    def indices(self, names: Sequence[str]) -> np.ndarray:
+    def indices(self, names: pa.StringArray) -> np.ndarray:
         """The indices of distinct ids, int32 [names]; -1 for empty ones."""
-        return np.fromiter(map(self.index, names), dtype=np.int32, count=len(names))
+        self._flush()
+        found = pc.index_in(names, value_set=self._known)
+        indices = found.fill_null(-1).to_numpy(zero_copy_only=False).copy()
+        if found.null_count:
+            unknown = names.filter(found.is_null())
+            new = pc.not_equal(pc.utf8_trim_whitespace(unknown), "").to_numpy(zero_copy_only=False)
+            places = np.where(new, len(self._known) + np.cumsum(new) - 1, -1)
+            indices[indices < 0] = places
+            self._known = pa.concat_arrays([self._known, unknown.filter(pa.array(new))])
+        return indices
 
     def names(self) -> np.ndarray:
-        return np.array(list(self._index), dtype=object)
+        """The distinct ids, as Python strings [ids]."""
+        self._flush()
+        return self._known.to_numpy(zero_copy_only=False)
+
+    def _flush(self) -> None:
+        if self._added:
+            self._known = pa.concat_arrays([self._known, pa.array(self._added, pa.string())])
+            self._added = []
 
 
 def number_or_date(value: object) -> tuple[int | float | None, bool]:
@@ -115,7 +141,7 @@ class Times:
     """Collects times: numbers, or ISO-8601 dates, never both."""
 
     def __init__(self) -> None:
-        self._parts: list[np.ndarray] = []
+        self._values = array("q")
         self._dated: bool | None = None
 
     def check_kind(self, dated: bool) -> None:
@@ -149,22 +175,29 @@ class Times:
             raise ValueError(f"timestamp {shown(value)} {problem}") from None
         return number
 
+    def add_one(self, value: object) -> None:
+        """Adds one time, as `parsed` reads it."""
+        number = self.parsed(value)
+        if type(number) is float and self._values.typecode == "q":
+            self._values = array("d", self._values)
+        self._values.append(number)
+
     def add(self, values: np.ndarray) -> None:
-        """Adds a block of checked times: int64, or float64 with fractions."""
-        self._parts.append(values)
+        """Adds checked times: int64, or float64 with fractions."""
+        if values.dtype == np.float64 and self._values.typecode == "q":
+            self._values = array("d", self._values)
+        append(self._values, values)
 
     def finish(self) -> np.ndarray:
         """int64 [n]: whole numbers as they are; dates in seconds, or microseconds where any is not a whole second.
 
         Numbers with fractions (seconds, in the files there are) become microseconds, as such dates do.
         """
-        if any(part.dtype == np.float64 for part in self._parts):
-            scale = _fraction_scale(max(float(part.max()) for part in self._parts if len(part)))
-            self._parts = [np.rint(part * scale).astype(np.int64) for part in self._parts]
-        time = joined(self._parts, np.int64)
-        if self._dated:
-            time = seconds_if_whole(time, MICROSECONDS)
-        return time
+        if self._values.typecode == "d":
+            values = np.frombuffer(self._values, dtype=np.float64)
+            return np.rint(values * _fraction_scale(float(values.max()))).astype(np.int64)
+        time = np.frombuffer(self._values, dtype=np.int64)
+        return seconds_if_whole(time, MICROSECONDS) if self._dated else time
 
 
 def _fraction_scale(largest: float) -> int:
@@ -177,16 +210,10 @@ def seconds_if_whole(time: np.ndarray, per_second: int) -> np.ndarray:
     return time // per_second if not (time % per_second).any() else time
 
 
-def joined(parts: list[np.ndarray], kind: type) -> np.ndarray:
-    """The parts as one array; each is let go as soon as it is copied, so that memory holds little of it twice."""
-    whole = np.empty(sum(map(len, parts)), dtype=kind)
-    start = 0
-    parts.reverse()
-    while parts:
-        part = parts.pop()
-        whole[start : start + len(part)] = part
-        start += len(part)
-    return whole
+def append(column: array, values: np.ndarray) -> None:
+    """Adds values to a growing column, which the operating system extends in its place."""
+    kind = np.int64 if column.typecode == "q" else np.float64
+    column.frombytes(memoryview(np.ascontiguousarray(values, dtype=kind)).cast("B"))
 
 
 class Collector:
@@ -212,7 +239,7 @@ class Collector:
         self.leave_out_empty, self.rating, self.event = leave_out_empty, rating, event
         self.rows = self.empty_ids = self.inner_lines = 0
         self.most_rows = MAX_ROWS
-        self._parts: dict[str, list[np.ndarray]] = {name: [] for name in ("user", "item", "rating", "event")}
+        self._user, self._item, self._rating, self._event = array("q"), array("q"), array("d"), array("q")
 
     def add_rows(self, rows: Iterable[tuple]) -> None:
         """Adds rows (user, item, time, rating or None, event or None), one at a time; `place.line` must follow.
@@ -220,8 +247,7 @@ class Collector:
         Raises:
             DataError: an id is empty, or a time or rating is missing or none.
         """
-        user, item, times = array("q"), array("q"), array("q")
-        ratings, events, seen = array("d"), array("q"), 0
+        seen = 0
         for row in rows:
             seen += 1
             if self.rows + seen > self.most_rows:
@@ -233,24 +259,16 @@ class Collector:
                         self.empty_ids += 1
                         continue
                     raise ValueError(f"the {('user', 'item')[pair.index(-1)]} id is empty; {EMPTY_IDS}")
-                time = self.times.parsed(row[2])
-                if type(time) is float and times.typecode == "q":
-                    times = array("d", times)
-                times.append(time)
+                self.times.add_one(row[2])
                 if self.rating:
-                    ratings.append(_rating(row[3]))
+                    self._rating.append(_rating(row[3]))
                 if self.event:
-                    events.append(self._event(row[4]))
+                    self._event.append(self._event_of(row[4]))
             except ValueError as problem:
                 raise self.place.error(str(problem)) from None
-            user.append(pair[0])
-            item.append(pair[1])
+            self._user.append(pair[0])
+            self._item.append(pair[1])
         self.rows += seen
-        self.times.add(np.frombuffer(times, dtype=np.int64 if times.typecode == "q" else np.float64))
-        self._keep("user", np.frombuffer(user, dtype=np.int64))
-        self._keep("item", np.frombuffer(item, dtype=np.int64))
-        self._keep("rating", np.frombuffer(ratings, dtype=np.float64))
-        self._keep("event", np.frombuffer(events, dtype=np.int64))
 
     def add_block(
         self,
@@ -269,10 +287,12 @@ class Collector:
             user, item, time = user[kept], item[kept], time[kept]
             rating, event = (None if part is None else part[kept] for part in (rating, event))
         self.times.add(time)
-        self._keep("user", user)
-        self._keep("item", item)
-        self._keep("rating", np.empty(0) if rating is None else rating)
-        self._keep("event", np.empty(0, np.int64) if event is None else event)
+        append(self._user, user)
+        append(self._item, item)
+        if rating is not None:
+            append(self._rating, rating)
+        if event is not None:
+            append(self._event, event)
 
     def finish(self, label: str = "") -> Reading:
         """All rows.
@@ -283,15 +303,14 @@ class Collector:
         kept = self.rows - self.empty_ids
         if not kept:
             raise DataError(f"{self.place.where}: no interactions in it; expected at least one row")
-        time = self.times.finish()
-        user, item = (joined(self._parts[name], np.int64) for name in ("user", "item"))
-        interactions = Interactions(user, item, time, self.users.names(), self.items.names())
+        user, item = (np.frombuffer(column, dtype=np.int64) for column in (self._user, self._item))
+        interactions = Interactions(user, item, self.times.finish(), self.users.names(), self.items.names())
         if self.empty_ids:  # an id that stood in such rows only has gone with them
             interactions = interactions.of_rows(np.ones(kept, dtype=bool))
         return Reading(
             interactions,
-            joined(self._parts["rating"], np.float64) if self.rating else None,
-            joined(self._parts["event"], np.int64) if self.event else None,
+            np.frombuffer(self._rating, dtype=np.float64) if self.rating else None,
+            np.frombuffer(self._event, dtype=np.int64) if self.event else None,
             tuple(self.events.names()),
             self.rows,
             self.empty_ids,
@@ -299,11 +318,7 @@ class Collector:
             (f"{self.inner_lines:,} lines lie inside of quoted fields",) if self.inner_lines else (),
         )
 
-    def _keep(self, name: str, part: np.ndarray) -> None:
-        small = part.astype(np.int32) if part.dtype == np.int64 else part  # MAX_ROWS fits
-        self._parts[name].append(small)
-
-    def _event(self, value: object) -> int:
+    def _event_of(self, value: object) -> int:
         index = self.events.index(value) if isinstance(value, str) else -1
         if index < 0:
             raise ValueError("the event is missing; expected text")

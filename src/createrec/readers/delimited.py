@@ -16,7 +16,7 @@ import pyarrow.csv as pacsv
 
 from createrec.errors import DataError
 from createrec.readers.columns import LIMIT, Collector, Ids, number_or_date
-from createrec.readers.streams import MAX_LINE, Place, blocks, shown
+from createrec.readers.streams import MAX_LINE, Place, blocks, line_count, shown
 
 COMMON_SEPARATORS = (",", "\t", ";", "|")
 """Tried in this order where the settings name none."""
@@ -89,7 +89,7 @@ def read_delimited(
     for block in source:
         if layout is None:
             body = block.lstrip(b"\r\n")
-            place.line += block.count(b"\n") - body.count(b"\n") + 1
+            place.line += line_count(block) - line_count(body) + 1
             first, _, rest = body.partition(b"\n")
             layout = _first_line(first.rstrip(b"\r"), place, columns, dialect)
             block = body if headless else rest
@@ -203,7 +203,7 @@ class _TimeKinds:
 
 def _add_fast(block: bytes, layout: _Layout, collector: Collector, kinds: _TimeKinds) -> bool:
     """Adds a block of whole lines through pyarrow; False, with nothing added, if it takes a closer look."""
-    if b"\0" in block or block.count(b"\r") != block.count(b"\r\n"):
+    if b"\0" in block or (b"\r" in block and block.count(b"\r") != block.count(b"\r\n")):
         return False
     if layout.quoting != "none" and b'"' in block and not _quotes_are_plain(block, layout.byte):
         return False
@@ -269,7 +269,7 @@ def _indices(column: pa.ChunkedArray, ids: Ids) -> np.ndarray:
     """Indices int32 [n] of dictionary-encoded ids; -1 for empty ones."""
     found = column.combine_chunks()
     chunk = found.chunk(0) if isinstance(found, pa.ChunkedArray) else found
-    return ids.indices(chunk.dictionary.to_pylist())[chunk.indices.to_numpy()]
+    return ids.indices(chunk.dictionary)[chunk.indices.to_numpy()]
 
 
 def _quotes_are_plain(block: bytes, separator: str) -> bool:

@@ -118,13 +118,12 @@ def _times(column: pa.ChunkedArray, name: str, path: Path) -> np.ndarray:
 
 
 def _text_times(column: pa.ChunkedArray, path: Path) -> np.ndarray:
-    times, values = Times(), []
-    for value in column:
+    times = Times()
+    for row, value in enumerate(column, 1):
         try:
-            values.append(times.parsed(value.as_py()))
+            times.add_one(value.as_py())
         except ValueError as problem:
-            raise DataError(f"{path}, row {len(values) + 1}: {problem}") from None
-    times.add(np.array(values, dtype=np.int64 if all(type(value) is int for value in values) else np.float64))
+            raise DataError(f"{path}, row {row}: {problem}") from None
     return times.finish()
 
 
