@@ -97,7 +97,8 @@ def capture(options: Options) -> dict:
         for name in ("eager", "captured"):
             try:
                 model = model_on(device, options.shape("beauty"), kind, **few_epochs(kind))
-                history = train(model, model.config.training, model.randomness, capture=name == "captured").history
+                training, captured = model.config.training, name == "captured"
+                history = train(model, training, model.randomness, capture=captured).history
                 rows[name] = {
                     # The first epoch of a phase captures its step; the last one only replays it.
                     "seconds": [round(entry["seconds"], 4) for entry in history],
@@ -140,9 +141,9 @@ def _run_command(options: Options, seed: int) -> list[str]:
     return [*command, "--results", str(options.output / "working")]
 
 
-def _seconds_of(options: Options, seeds: list[int], capture: bool) -> dict:
+def _seconds_of(options: Options, seeds: list[int]) -> dict:
     """Wall seconds until these runs, started together, have written their records."""
-    environment = {**os.environ, "CREATEREC_CAPTURE": str(int(capture)), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     started = time.perf_counter()
     processes = [
         subprocess.Popen(_run_command(options, seed), cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
@@ -155,17 +156,13 @@ def _seconds_of(options: Options, seeds: list[int], capture: bool) -> dict:
 def create(options: Options) -> dict:
     """One CREATE run with its published settings, from the command to the record; data are prepared before."""
     prepared = subprocess.run([*_run_command(options, 100), "--set", "training.epochs=1", "warmup_epochs=1"], cwd=ROOT)
-    return {
-        "prepared": prepared.returncode == 0,
-        "captured": _seconds_of(options, [101], True),
-        "eager": _seconds_of(options, [102], False),
-    }
+    return {"prepared": prepared.returncode == 0, **_seconds_of(options, [101])}
 
 
 def eight(options: Options) -> dict:
     """Eight such runs side by side."""
     at_once = 2 if options.small else AT_ONCE
-    return {"runs": at_once, **_seconds_of(options, list(range(200, 200 + at_once)), True)}
+    return {"runs": at_once, **_seconds_of(options, list(range(200, 200 + at_once)))}
 
 
 def floor(options: Options) -> dict:

@@ -751,6 +751,8 @@ class TuningConfig(Strict):
     pruning_epochs: Annotated[int, Field(ge=0)] = Field(
         10, description="epochs of a trial's last phase before it may be pruned"
     )
+    finalists: Count = Field(3, description="best settings of a study that are trained with further seeds")
+    finalist_seeds: Count = Field(3, description="seeds of each finalist, the study's own included; their mean chooses")
     workers: Count = Field(1, description="trials side by side on one device; above 1 their order is left to chance")
     search_all: bool = Field(False, description="CREATE searches its encoders' settings too, not only its own")
     datasets: tuple[str, ...] = ()

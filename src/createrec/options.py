@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +20,6 @@ def add_config(command: argparse.ArgumentParser) -> None:
 def add_device(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--device", default="auto", help="auto (the freest visible card, else the CPU), cpu, cuda, cuda:N"
-    )
-
-
-def add_capture(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--capture",
-        action="store_true",
-        default=os.environ.get("CREATEREC_CAPTURE", "") not in ("", "0"),
-        help="on a GPU, replay one captured step (also: CREATEREC_CAPTURE=1)",
     )
 
 

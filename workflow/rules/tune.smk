@@ -10,6 +10,7 @@ rule study:
         code=tune_code,
     output:
         trials="results/tuning/{dataset}/{model}/trials.csv",
+        choice="results/tuning/{dataset}/{model}/choice.csv",
         best="results/tuning/{dataset}/{model}/best.yaml",
         importance="results/tuning/{dataset}/{model}/importance.png",
     log:
@@ -31,8 +32,8 @@ rule study:
     shell:
         """
         createrec tune --settings {params.settings:q} --split {input.split:q} --statistics {input.statistics:q} \
-            --journal {params.journal:q}/journal.log --trials {output.trials:q} --best {output.best:q} \
-            --importance {output.importance:q} --workers {params.workers} 2>&1 | tee {log:q}
+            --journal {params.journal:q}/journal.log --trials {output.trials:q} --choice {output.choice:q} \
+            --best {output.best:q} --importance {output.importance:q} --workers {params.workers} 2>&1 | tee {log:q}
         """
 
 

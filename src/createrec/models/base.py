@@ -32,6 +32,11 @@ class Recommender(nn.Module):
         self.randomness = randomness
         self.register_buffer("item_counts", data.item_counts(), persistent=True)
 
+    @property
+    def capturable(self) -> bool:
+        """Whether a GPU may replay one captured step; a part that needs the host says `capturable = False`."""
+        return all(getattr(module, "capturable", True) for module in self.children())
+
     def phases(self) -> tuple[Phase, ...]:
         """Training phases in order; none for models without gradients."""
         return ()

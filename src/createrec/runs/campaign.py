@@ -32,7 +32,6 @@ class Job:
     results: Path
     published: Path
     device: str
-    capture: bool
 
 
 def planned_runs(config: ProjectConfig, datasets: Sequence[str], groups: Iterable[str] = GROUPS) -> list[Run]:
@@ -85,7 +84,7 @@ def make_record(job: Job) -> float:
     split, statistics = Split.load(folder / "split.safetensors"), read_json(folder / "split.json")
     with run_lock(working):
         device = choose_device(job.device)
-        model, facts = train_run(run, split, device, checkpoint_folder=working, capture=job.capture)
+        model, facts = train_run(run, split, device, checkpoint_folder=working)
         record, ranks = evaluate_run(run, split, statistics, model, facts)
         target = job.published / "runs" / run.folder
         write_record(record, ranks, target / RECORD_FILES[0], target / RECORD_FILES[1])
@@ -114,7 +113,6 @@ def campaign(
     seconds: float,
     workers: int,
     device: str,
-    capture: bool,
 ) -> list[str]:
     """Makes as many of `runs` as fit into `seconds`, `workers` at a time; returns a line for each that ended.
 
@@ -129,7 +127,7 @@ def campaign(
     context = multiprocessing.get_context("spawn")
     jobs, reports = context.Queue(), context.Queue()
     for run in runs:
-        jobs.put(Job(run, results, published, device, capture))
+        jobs.put(Job(run, results, published, device))
     processes = [context.Process(target=_work, args=(jobs, reports), daemon=True) for _ in range(workers)]
     for process in processes:
         process.start()

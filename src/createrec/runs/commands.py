@@ -14,7 +14,7 @@ from createrec.config import schema
 from createrec.errors import ConfigError, DataError
 from createrec.files import read_json, write_json
 from createrec.matching import Preparations, summary, training_differences
-from createrec.options import RESULTS, add_capture, add_config, add_device, config_of, json_option
+from createrec.options import RESULTS, add_config, add_device, config_of, json_option
 from createrec.plan import Fold, Run, Setup
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
@@ -32,7 +32,6 @@ def register(commands: argparse._SubParsersAction) -> None:
     )
     command.add_argument("--checkpoint-seconds", type=float, default=60.0, help="at most this much training is lost")
     add_device(command)
-    add_capture(command)
     command.set_defaults(run=run_train)
 
     command = commands.add_parser("evaluate", help="rank with one trained run and write its record")
@@ -57,7 +56,6 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--results", type=Path, default=RESULTS, help="folder of data, splits and runs")
     add_config(command)
     add_device(command)
-    add_capture(command)
     command.set_defaults(run=run_run)
 
     command = commands.add_parser("campaign", help="make the most valuable missing runs within a time budget")
@@ -72,7 +70,6 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--list", action="store_true", help="print what is missing, and do nothing")
     add_config(command)
     add_device(command)
-    add_capture(command)
     command.set_defaults(run=run_campaign)
 
     command = commands.add_parser("collect", help="collect records into metrics.csv")
@@ -152,7 +149,6 @@ def run_train(options: argparse.Namespace) -> None:
             checkpoint_folder=options.model.parent,
             checkpoint_seconds=options.checkpoint_seconds,
             report=Reporter(run.folder, _epochs(run.settings)),
-            capture=options.capture,
         )
         save_trained(model, facts, options.model, options.history)
 
@@ -233,7 +229,7 @@ def run_run(options: argparse.Namespace) -> None:
     device = choose_device(options.device)
     report = Reporter(run.folder, _epochs(run.settings))
     with run_lock(folder):
-        model, facts = train_run(run, split, device, checkpoint_folder=folder, report=report, capture=options.capture)
+        model, facts = train_run(run, split, device, checkpoint_folder=folder, report=report)
         save_trained(model, facts, folder / "model.safetensors", folder / "training.json")
         record, ranking = evaluate_run(run, split, statistics, model, facts)
         write_record(record, ranking, folder / "record.json", folder / "ranks.parquet")
@@ -267,7 +263,6 @@ def run_campaign(options: argparse.Namespace) -> None:
         seconds=options.seconds,
         workers=options.workers,
         device=options.device,
-        capture=options.capture,
     )
     print(f"{len(lines)} of {len(runs)} missing runs ended")
     if options.archive:

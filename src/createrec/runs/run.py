@@ -107,7 +107,6 @@ def train_run(
     checkpoint_folder: Path | None = None,
     checkpoint_seconds: float = 60.0,
     report: Callable[[dict], None] = lambda entry: None,
-    capture: bool = False,
 ) -> tuple[Recommender, dict[str, Any]]:
     """Trains a run; one of a validation fold, or of a setup that does not retrain, stops early on validation queries,
     any other trains its epochs to the end.
@@ -129,7 +128,6 @@ def train_run(
             validate=validation(model, split, run) if stops_early(run, split) else None,
             checkpoint=checkpoint,
             report=report,
-            capture=capture,
         )
     facts = {
         "format": FORMAT,

@@ -152,7 +152,7 @@ def train(
     validate: Callable[[], dict[str, float]] | None = None,
     checkpoint: CheckpointPlan | None = None,
     report: Callable[[dict], None] = lambda entry: None,
-    capture: bool = False,
+    capture: bool = True,
 ) -> Progress:
     """Trains a model in place.
 
@@ -164,7 +164,7 @@ def train(
             model ends with the best epoch's parameters. Without it, all epochs are run and the last stay.
         checkpoint: resume from it if it exists, and keep it up to date.
         report: called with each epoch's history entry.
-        capture: on a GPU, replay one captured step: few launches, static shapes.
+        capture: on a GPU, replay one captured step (few launches, static shapes) where the model can be captured.
 
     Raises:
         TrainingError: a loss term is not finite, or memory ran out.
@@ -179,7 +179,7 @@ def train(
     progress, best = Progress(), None
     if checkpoint and checkpoint.path.exists():
         progress, best = checkpoints.load(checkpoint.path, checkpoint.fingerprint, model, optimizer, randomness)
-    capture = capture and model.data.device.type == "cuda"
+    capture = capture and model.data.device.type == "cuda" and model.capturable
     runner: EpochRunner | None = None
     saved = time.perf_counter()
     advice = (

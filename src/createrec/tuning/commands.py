@@ -15,6 +15,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--statistics", type=Path, required=True, metavar="JSON")
     command.add_argument("--journal", type=Path, required=True, metavar="LOG", help="finished trials are kept here")
     command.add_argument("--trials", type=Path, required=True, metavar="CSV")
+    command.add_argument(
+        "--choice", type=Path, required=True, metavar="CSV", help="the best settings over several seeds"
+    )
     command.add_argument("--best", type=Path, required=True, metavar="YAML")
     command.add_argument("--importance", type=Path, required=True, metavar="PNG")
     command.add_argument(
@@ -30,6 +33,7 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 def run_tune(options: argparse.Namespace) -> None:
     from createrec.data.split import Split
+    from createrec.tuning.choice import choose, means, train_finalists, write_choice
     from createrec.tuning.outputs import best_trial, write_best, write_importance, write_trials
     from createrec.tuning.study import StudySettings, run_study
 
@@ -43,7 +47,10 @@ def run_tune(options: argparse.Namespace) -> None:
         )
     study = run_study(settings, split, options.journal, device=options.device, workers=options.workers)
     write_trials(study, settings, options.trials)
-    best = best_trial(study)
-    write_best(study, settings, statistics, options.best)
+    best_trial(study)  # an error that says why, where there is none
+    trainings = train_finalists(settings, split, options.journal, device=options.device, workers=options.workers)
+    write_choice(trainings, options.choice)
+    write_best(study, settings, trainings, statistics, options.best)
     write_importance(study, settings, options.importance)
-    print(f"best of {study.study_name}: trial {best.number}, validation ndcg@10 {100 * best.value:.2f} %")
+    chosen, _ = choose(trainings)
+    print(f"chosen of {study.study_name}: trial {chosen}, validation ndcg@10 {100 * means(trainings)[chosen]:.2f} %")

@@ -2,7 +2,7 @@
 
 import csv
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from createrec.errors import TrainingError
 from createrec.files import atomic_path
+from createrec.tuning.choice import Training, choose, means
 from createrec.tuning.space import nested
 from createrec.tuning.study import STATES, StudySettings, finished
 
@@ -60,29 +61,39 @@ def best_trial(study: optuna.Study) -> FrozenTrial:
     return max(complete, key=lambda trial: (trial.value, -trial.number))
 
 
-def best_settings(study: optuna.Study, settings: StudySettings) -> dict[str, Any]:
-    """The best trial's searched settings, with the epochs of the last phase that led to its best epoch.
+def best_settings(study: optuna.Study, settings: StudySettings, trainings: Sequence[Training]) -> dict[str, Any]:
+    """The chosen finalist's searched settings, with the epochs of the last phase that led to its best epochs.
 
     The final model trains so many epochs on train + validation, with nothing to stop it early (paper, Section 4.2).
     """
-    trial = best_trial(study)
-    values: dict[str, Any] = dict(trial.params)
-    if trial.user_attrs["best_epochs"] is not None:
-        values["training.epochs"] = trial.user_attrs["best_epochs"]
+    number, epochs = choose(trainings)
+    values: dict[str, Any] = dict(study.get_trials(deepcopy=False)[number].params)
+    if epochs is not None:
+        values["training.epochs"] = epochs
     return nested(values, settings.run["settings"])
 
 
-def write_best(study: optuna.Study, settings: StudySettings, statistics: Mapping[str, Any], path: Path) -> None:
-    """Best settings under comments that say where they come from."""
-    trials, best = finished(study), best_trial(study)
+def write_best(
+    study: optuna.Study,
+    settings: StudySettings,
+    trainings: Sequence[Training],
+    statistics: Mapping[str, Any],
+    path: Path,
+) -> None:
+    """The chosen settings under comments that say where they come from."""
+    trials, chosen = finished(study), choose(trainings)[0]
+    best = study.get_trials(deepcopy=False)[chosen]
+    seeds = [training.seed for training in trainings if training.setting == chosen]
+    seconds = sum(training.seconds for training in trainings if training.seed != settings.run["seed"])
     counts = [f"{sum(trial.state == state for trial in trials)} {name}" for state, name in STATES.items()]
     seen = {fact: sorted({trial.user_attrs[fact] for trial in trials}) for fact in ("device", "code_version")}
     label, epoch = statistics.get("label"), best.user_attrs["best_epoch"]
     lines = [
         f"Tuned settings of {settings.run['model']} on {settings.run['dataset']}{f' ({label})' if label else ''}, "
         "written by `createrec tune`; see hparams/README.md.",
-        f"objective: validation ndcg@10 = {best.value:.6f}",
-        f"found by: trial {best.number}" + ("" if epoch is None else f", epoch {epoch}"),
+        f"objective: validation ndcg@10 = {means(trainings)[chosen]:.6f}, mean of {len(seeds)} seed(s)",
+        f"found by: trial {best.number} ({best.value:.6f})" + ("" if epoch is None else f", epoch {epoch}"),
+        f"chosen: among the best {len(means(trainings))} settings, in {seconds / 3600:.2f} hours more",
         f"study: {study.study_name}, seed {settings.tuning.seed}, {study.user_attrs['hours']:.2f} hours",
         f"trials: {len(trials)} ({', '.join(counts)})",
         f"split: {statistics['split_hash']}",
@@ -90,7 +101,7 @@ def write_best(study: optuna.Study, settings: StudySettings, statistics: Mapping
         f"code: {', '.join(seen['code_version'])}",
         f"date: {max(trial.datetime_complete for trial in trials):%Y-%m-%d}",
     ]
-    body = yaml.safe_dump(best_settings(study, settings), sort_keys=True)
+    body = yaml.safe_dump(best_settings(study, settings, trainings), sort_keys=True)
     with atomic_path(path) as temporary:
         temporary.write_text("".join(f"# {line}\n" for line in lines) + body, encoding="utf-8")
 

@@ -16,7 +16,7 @@ import json
 import multiprocessing
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -76,7 +76,7 @@ class StudySettings:
         """Names the study by what decides its trials, the budget apart: a raised budget goes on with the study."""
         deciding = {
             "run": self.run,
-            "tuning": self.tuning.model_dump(mode="json", exclude={"trials", "hours"}),
+            "tuning": self.tuning.model_dump(mode="json", exclude={"trials", "hours", "finalists", "finalist_seeds"}),
             "space": {name: searched.model_dump(mode="json") for name, searched in self.space.items()},
             "first": self.first,
             "split": split_hash,
@@ -109,8 +109,8 @@ def run_study(
         ConfigError: the device does not exist, or the journal is another process's.
         TrainingError: a worker cannot start.
     """
-    with _journal_lock(journal), tempfile.TemporaryDirectory(prefix="createrec-") as folder:
-        study = _open(settings, split.hash, journal)
+    with journal_lock(journal), tempfile.TemporaryDirectory(prefix="createrec-") as folder:
+        study = open_study(settings, split.hash, journal)
         copy = Path(folder) / "split.safetensors"
         without_test(split).save(copy)
         _Session(study, settings, copy, device, workers).run()
@@ -140,7 +140,7 @@ class _NoLock:
 
 
 @contextmanager
-def _journal_lock(journal: Path) -> Iterator[None]:
+def journal_lock(journal: Path) -> Iterator[None]:
     """Holds the journal for this process, and cuts off the line that a killed one left unfinished.
 
     The lock is the operating system's, so it ends with the process, however that ends.
@@ -157,7 +157,7 @@ def _journal_lock(journal: Path) -> Iterator[None]:
         yield
 
 
-def _open(settings: StudySettings, split_hash: str, journal: Path) -> optuna.Study:
+def open_study(settings: StudySettings, split_hash: str, journal: Path) -> optuna.Study:
     """The study in the journal; a trial that was running when it was killed is marked as failed."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tuning = settings.tuning
@@ -179,6 +179,11 @@ def _open(settings: StudySettings, split_hash: str, journal: Path) -> optuna.Stu
 
 
 # --- proposals ----------------------------------------------------------------------------------------------------
+
+
+def last_phase_curve(entries: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Validation NDCG@10 after each epoch of the last phase; CREATE's warm-up does not count."""
+    return [entry["validation"]["ndcg@10"] for entry in entries if entry["phase"] != WARMUP]
 
 
 def distribution(searched: Searched, default: Any) -> BaseDistribution:
@@ -231,10 +236,10 @@ class _Lane:
     epochs: int = 0
     best_epoch: int | None = None
 
-    def begin(self, trial: Trial, settings: Mapping[str, Any]) -> None:
+    def begin(self, trial: Trial, settings: Mapping[str, Any], seed: int) -> None:
         self.trial, self.started = trial, time.monotonic()
         self.curve, self.epochs, self.best_epoch = [], 0, None
-        send(self.connection, settings)
+        send(self.connection, {"settings": settings, "seed": seed})
 
     def end(self) -> None:
         self.connection.close()
@@ -300,7 +305,9 @@ class _Session:
         )
         epochs = self.settings.tuning.max_epochs
         try:
-            lane.begin(trial, trial_settings(self.settings.run["settings"], trial.params, epochs))
+            lane.begin(
+                trial, trial_settings(self.settings.run["settings"], trial.params, epochs), self.settings.run["seed"]
+            )
         except OSError:
             self._worker_ended(lane)
 

@@ -1,9 +1,9 @@
 """The process that trains a study's trials, one after the other.
 
 A process of its own, so that a trial that takes its process down (memory, a broken GPU context) does not take the
-study down. Messages are JSON: to the worker the settings of one trial, or whether to go on after an epoch; from it
-`ready`, then for each trial `epoch` messages and one of `done`, `stopped`, `failed` and `broken` (failed, and the
-process ends).
+study down. Messages are JSON: to the worker the settings and the seed of one training, or whether to go on after an
+epoch; from it `ready`, then for each training `epoch` messages and one of `done`, `stopped`, `failed` and `broken`
+(failed, and the process ends).
 """
 
 import gc
@@ -59,11 +59,11 @@ def serve(connection: Connection, split_path: Path, run: dict[str, Any], device_
     send(connection, {"kind": "ready", "device": describe(device)})
     while True:
         try:
-            settings = receive(connection)
+            wanted = receive(connection)
         except EOFError:
             return
         try:
-            answer = _trial(connection, replace(Run(**run), settings=settings), split, device)
+            answer = _trial(connection, replace(Run(**run), **wanted), split, device)
         except _StopTrialError:
             answer = {"kind": "stopped"}
         except CreaterecError as error:

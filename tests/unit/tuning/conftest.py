@@ -48,6 +48,7 @@ def arguments(tmp_path: Path) -> Callable[[Mapping[str, Any], Split], list[str]]
             "statistics": "split.json",
             "journal": "journal.log",
             "trials": "trials.csv",
+            "choice": "choice.csv",
             "best": "best.yaml",
             "importance": "importance.png",
         }

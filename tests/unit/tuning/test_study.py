@@ -22,6 +22,7 @@ from createrec.data.split import Split
 from createrec.errors import ConfigError, TrainingError
 from createrec.plan import resolve
 from createrec.tuning import study as study_module
+from createrec.tuning.choice import Training
 from createrec.tuning.outputs import best_settings, best_trial, write_trials
 from createrec.tuning.study import StudySettings, distribution, finished, run_study, without_test
 from createrec.tuning.worker import receive, send
@@ -58,7 +59,7 @@ def _serve(connection: Any, curve: Any) -> None:
     send(connection, {"kind": "ready", "device": "none"})
     while True:
         try:
-            settings = receive(connection)
+            settings = receive(connection)["settings"]
         except EOFError:
             return
         best = 0.0
@@ -194,7 +195,10 @@ def test_failures_are_recorded_and_the_study_goes_on(tiny_split: Split, tmp_path
     assert f"{float(complete['value']):.6f}" in best
     assert tiny_split.hash in best
     tuned = yaml.safe_load(best)
-    epochs = int(complete["best_epoch"]) + 1
+    choice = rows_of(tmp_path / "choice.csv")
+    assert [(row["seed"], row["chosen"]) for row in choice] == [("0", "true"), ("1", "true"), ("2", "true")]
+    assert int(choice[0]["epochs"]) == int(complete["best_epoch"]) + 1
+    epochs = round(sum(int(row["epochs"]) for row in choice) / 3)
     assert tuned == {"dimension": 8, "dropout": 0.3, "training": {"epochs": epochs, "learning_rate": 0.01}}
     assert (tmp_path / "importance.png").read_bytes().startswith(b"\x89PNG")
 
@@ -208,7 +212,7 @@ def test_best_settings_are_what_training_then_reads(pretend, tmp_path: Path) -> 
     study, settings = pretend(serve_flat)
     folder = tmp_path / "hparams" / "amazon-beauty"
     folder.mkdir(parents=True)
-    best = best_settings(study, settings)
+    best = best_settings(study, settings, [Training(best_trial(study).number, 0, 0.5, 1, 2.0)])
     (folder / "sasrec.yaml").write_text(yaml.safe_dump(best))
     overlay = tmp_path / "overlay.yaml"
     overlay.write_text(f"hparams: {tmp_path / 'hparams'}")
@@ -225,7 +229,9 @@ def test_create_counts_the_joint_epochs_and_names_its_parts(tiny_split: Split, t
     assert main(arguments(slice_of(space, model, trials=1), tiny_split)) == 0
     (row,) = rows_of(tmp_path / "trials.csv")
     tuned = yaml.safe_load((tmp_path / "best.yaml").read_text())
-    assert tuned["training"]["epochs"] == int(row["best_epoch"]) - 2 + 1
+    choice = rows_of(tmp_path / "choice.csv")
+    assert int(choice[0]["epochs"]) == int(row["best_epoch"]) - 2 + 1
+    assert tuned["training"]["epochs"] == round(sum(int(row["epochs"]) for row in choice) / 3)
     assert row["epochs"] == "5"
     assert row["graph.graph_last"] == "null"
     assert tuned["alignment"] == {"kind": "barlow", "barlow_weight": 0.3}
