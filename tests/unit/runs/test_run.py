@@ -186,6 +186,7 @@ CHANGES = {
         "dropout": 0.0,
         "loss": {"kind": "binary"},
         "block_order": "pre_norm",
+        "positions": "oldest",
         "feedforward_factor": 2,
     },
     "bert4rec": {
@@ -200,6 +201,7 @@ CHANGES = {
         "attention_dropout": 0.0,
         "inner_dropout": 0.0,
         "attention_start": "normal",
+        "positions": "oldest",
     },
     "lightgcn": {"dimension": 16, "graph_last": 2, "graph_percent": 50, "layers": 1, "l2": 1.0},
     "ultragcn": {
@@ -207,6 +209,8 @@ CHANGES = {
         "graph_last": 2,
         "graph_percent": 50,
         "negatives": 3,
+        "negatives_shared_by": 1,
+        "initial_std": 0.02,
         "negative_weight": 1.0,
         "positive_base_weight": 1.0,
         "positive_degree_weight": 0.5,

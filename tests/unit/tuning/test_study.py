@@ -356,7 +356,7 @@ def test_a_device_that_does_not_exist_is_named(tiny_split: Split, slice_of, argu
 
 
 def test_two_processes_cannot_run_one_study(pretend, tmp_path: Path) -> None:
-    with study_module._journal_lock(tmp_path / "journal.log"), pytest.raises(ConfigError, match="another process"):
+    with study_module.journal_lock(tmp_path / "journal.log"), pytest.raises(ConfigError, match="another process"):
         pretend(serve_flat)
 
 
