@@ -47,7 +47,7 @@ class Page:
         """The value that an expression's promise comes to."""
         answer = self.ask("Runtime.evaluate", expression=code, awaitPromise=True, returnByValue=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
-        return answer["result"]["value"]
+        return answer["result"].get("value")  # nothing for `undefined`
 
     def ask(self, method: str, **parameters: Any) -> dict[str, Any]:
         self.number += 1

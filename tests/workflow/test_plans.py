@@ -53,6 +53,7 @@ EXPECTED = {
     "published_tables": {"published_tables": 1},
     "published_figures": {"published_figures": 1},
     "published_comparison": {"published_comparison": 1},
+    "published_report": {"published_report": 1},
     "validation": trained(VALIDATION, 2, "validation"),
     "published_validation": {"published_validation": 1},
 }

@@ -98,6 +98,7 @@ RULE_SOURCES = {
     "evaluate": ["runs/run.py", "runs/record.py"],
     "collect": ["runs/collect.py"],
     "tune": ["tuning/study.py", "tuning/outputs.py"],
+    "report": ["paper/report.py", "paper/report.html.j2"],
 }
 
 # Every `kind` that the settings of a run can name. models/single.py makes a model of one encoder.

@@ -95,3 +95,30 @@ rule published_comparison:
             --data {params.folder:q}/data --splits {params.folder:q}/splits \
             --leave-out --output-folder results/published/comparison 2>&1 | tee {log:q}
         """
+
+
+# All of it as one page: claims, tables, figures, tests, and where each number comes from.
+rule published_report:
+    input:
+        records=published("runs/**/record.json"),
+        ranks=published("runs/**/ranks.parquet"),
+        summaries=published("data/*/dataset.json"),
+        statistics=published("splits/*/*/split.json"),
+        gpu=[path for path in [at_root("benchmarks/results/gpu.json")] if os.path.exists(path)],
+        code=code_of("report"),
+    output:
+        "results/published/report.html",
+    log:
+        "logs/published/report.log",
+    localrule: True
+    params:
+        folder=published_folder,
+        gpu=at_root("benchmarks/results/gpu.json"),
+    message:
+        "Writing {output} from the published records"
+    shell:
+        """
+        createrec report --config results/config.json --records {params.folder:q}/runs \
+            --data {params.folder:q}/data --splits {params.folder:q}/splits --leave-out \
+            --gpu {params.gpu:q} --output {output:q} 2>&1 | tee {log:q}
+        """

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from createrec.exhibits import Kind, of_kind
 from createrec.options import RESULTS, add_config, config_of
 
+GPU = Path("benchmarks/results/gpu.json")
+
 if TYPE_CHECKING:
     from createrec.paper.records import Results
 
@@ -52,6 +54,14 @@ def _validation(options: argparse.Namespace) -> None:
 
     results = _results(options)
     write_validation(results, options.output_folder)
+    _name_left_out(results)
+
+
+def _report(options: argparse.Namespace) -> None:
+    from createrec.paper.report import write_report
+
+    results = _results(options)
+    write_report(results, options.gpu, options.output)
     _name_left_out(results)
 
 
@@ -104,3 +114,9 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_inputs(validation)
     validation.add_argument("--output-folder", type=Path, required=True, metavar="DIR")
     validation.set_defaults(run=_validation)
+
+    report = subparsers.add_parser("report", help="all results as one HTML page that needs no network")
+    _add_inputs(report)
+    report.add_argument("--gpu", type=Path, default=GPU, metavar="JSON", help="what benchmarks/gpu.py wrote, if it did")
+    report.add_argument("--output", type=Path, required=True, metavar="HTML")
+    report.set_defaults(run=_report)

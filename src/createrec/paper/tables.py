@@ -137,6 +137,7 @@ class Table:
     entries: tuple[Entry, ...]
     gains: Mapping[tuple[str, ...], str]
 
+    @property
     def sheet(self) -> Sheet:
         columns = tuple(dict.fromkeys(entry.column for entry in self.entries))
         placed = {
@@ -163,7 +164,7 @@ class Table:
             ending = (exact_percent(entry.gain), estimate.status, estimate.label)
             rows.append([*(entry.coordinates.get(name) for name in names), *numbers, *counts, *ending])
         write_csv(Path(f"{stem}.csv"), header, rows)
-        write_sheet(self.sheet(), stem)
+        write_sheet(self.sheet, stem)
 
 
 def write_sheet(sheet: Sheet, stem: Path) -> None:

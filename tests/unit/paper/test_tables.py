@@ -34,7 +34,7 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def cell(table, row: tuple[str, ...], column: str) -> tuple[str, str]:
-    sheet = table.sheet()
+    sheet = table.sheet
     place = sheet.columns.index(column)
     shown = dict(sheet.rows)[row][place]
     return shown.text, shown.mark
