@@ -89,7 +89,7 @@ def test_main_claims_follow_from_their_parts(world):
     gain = found["gain"]
     assert {part.statement for part in gain.parts} == {"CREATE gains over SASRec in NDCG@10"}
     assert gain.evidence[0] == "Amazon Beauty: +24 % (the paper: +15 %)"
-    assert found["warm-up"].evidence[0].startswith("Amazon Beauty, 50 epochs against none: NDCG@10 0.00")
+    assert found["warm-up"].evidence[0].startswith("Amazon Beauty, 50 epochs against none: NDCG@10 +0.00 [")
 
 
 @pytest.mark.parametrize(
