@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from functools import reduce
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import yaml
 from pydantic import (
@@ -27,12 +27,12 @@ from pydantic import (
     RootModel,
     Tag,
     ValidationError,
-    WrapValidator,
     model_validator,
 )
 
 from createrec.errors import ConfigError
 from createrec.exhibits import EXHIBITS, SWEPT
+from createrec.kinds import choice, kind, name_of, of_role, stand_alone
 
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -48,11 +48,6 @@ class Strict(BaseModel):
     """Frozen, and no key but the declared ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _pass_instances(base: type[BaseModel]) -> WrapValidator:
-    """Lets an instance of `base` through as it is, so that an encoder from outside composes with ours."""
-    return WrapValidator(lambda value, validate: value if isinstance(value, base) else validate(value))
 
 
 # --- training -----------------------------------------------------------------------------------------------------
@@ -74,13 +69,19 @@ class TrainingConfig(Strict):
 # --- losses of the sequence side ------------------------------------------------------------------------------------
 
 
-class CrossEntropyConfig(Strict):
+class SequenceLossConfig(Strict):
+    """What every loss of the sequence side is: a function of states, item table and targets."""
+
+
+@kind("loss", "full cross-entropy", "createrec.losses.cross_entropy:full_cross_entropy")
+class CrossEntropyConfig(SequenceLossConfig):
     """Full softmax over the catalogue (paper, Section 3.3)."""
 
     kind: Literal["full"] = "full"
 
 
-class ScalableCrossEntropyConfig(Strict):
+@kind("loss", "SCE", "createrec.losses.cross_entropy:scalable_cross_entropy")
+class ScalableCrossEntropyConfig(SequenceLossConfig):
     """SCE (Mezentsev et al., RecSys 2024), for catalogues whose full logits do not fit (paper, Section 3.3)."""
 
     kind: Literal["scalable"] = "scalable"
@@ -89,47 +90,50 @@ class ScalableCrossEntropyConfig(Strict):
     mix: bool = Field(True, description="centres are random mixtures of the outputs, not Gaussian vectors")
 
 
-class SampledCrossEntropyConfig(Strict):
+@kind("loss", "sampled cross-entropy", "createrec.losses.cross_entropy:sampled_cross_entropy")
+class SampledCrossEntropyConfig(SequenceLossConfig):
     """Softmax over the target and uniform negatives shared by the batch (after Klenitskiy and Vasilev, RecSys 2023)."""
 
     kind: Literal["sampled"] = "sampled"
     negatives: Count = 3000
 
 
-class BinaryCrossEntropyConfig(Strict):
+@kind("loss", "binary cross-entropy", "createrec.losses.cross_entropy:binary_cross_entropy")
+class BinaryCrossEntropyConfig(SequenceLossConfig):
     """The original SASRec's loss, with uniform negatives a position."""
 
     kind: Literal["binary"] = "binary"
     negatives: Count = 1
 
 
-SequenceLoss = Annotated[
-    CrossEntropyConfig | ScalableCrossEntropyConfig | SampledCrossEntropyConfig | BinaryCrossEntropyConfig,
-    Field(discriminator="kind"),
-]
+if TYPE_CHECKING:
+    SequenceLoss = SequenceLossConfig
+else:
+    SequenceLoss = choice("loss", SequenceLossConfig)
 
 
 # --- sequence encoders --------------------------------------------------------------------------------------------
 
 
 class SequenceEncoderConfig(Strict):
-    """What every Transformer over a history needs."""
+    """What every encoder of a history needs."""
 
     max_length: Count | None = Field(None, description="last items of a history; null = the dataset's own")
-    blocks: Count = 2
-    heads: Count = 2
     dropout: Fraction = 0.3
     loss: SequenceLoss = CrossEntropyConfig()
 
 
 class TransformerEncoderConfig(SequenceEncoderConfig):
-    """What the encoders with a table of positions add."""
+    """What every Transformer over a history needs."""
 
     positions: Literal["newest", "oldest"] = Field(
         "newest", description="the item that has position 0: the newest (left padding) or the oldest (right padding)"
     )
+    blocks: Count = 2
+    heads: Count = 2
 
 
+@kind("sequence", "SASRec", "createrec.models.sasrec:SASRecEncoder")
 class SASRecEncoderConfig(TransformerEncoderConfig):
     """Causal Transformer (paper, Section 3.3)."""
 
@@ -140,6 +144,7 @@ class SASRecEncoderConfig(TransformerEncoderConfig):
     feedforward_factor: Count = Field(1, description="inner size of the feed-forward layer, in dimensions")
 
 
+@kind("sequence", "BERT4Rec", "createrec.models.bert4rec:BERT4RecEncoder")
 class BERT4RecEncoderConfig(TransformerEncoderConfig):
     """Bidirectional Transformer trained by masking (paper, Section 3.3)."""
 
@@ -170,6 +175,7 @@ class GraphEncoderConfig(Strict):
         return self
 
 
+@kind("graph", "LightGCN", "createrec.models.lightgcn:LightGCNEncoder")
 class LightGCNEncoderConfig(GraphEncoderConfig):
     """LightGCN (paper, Section 3.4)."""
 
@@ -178,6 +184,13 @@ class LightGCNEncoderConfig(GraphEncoderConfig):
     l2: Weight = Field(1e-4, description="weight of the batch's squared layer-0 embeddings")
 
 
+class UltraGCNTrainingConfig(TrainingConfig):
+    # It learns popularity first and stays there for thousands of steps, in which validation does not rise.
+    patience: Count = Field(50, description="epochs without a better validation NDCG@10 before a tuning run stops")
+    edge_batch_size: Count = Field(1024, description="interactions per step")
+
+
+@kind("graph", "UltraGCN", "createrec.models.ultragcn:UltraGCNEncoder", training=UltraGCNTrainingConfig)
 class UltraGCNEncoderConfig(GraphEncoderConfig):
     """UltraGCN (paper, Section 3.4, Eq. 1). The names say what they weigh, because lambda and gamma change places
     between the paper and the authors' code.
@@ -204,23 +217,44 @@ class UltraGCNEncoderConfig(GraphEncoderConfig):
 # --- alignment ----------------------------------------------------------------------------------------------------
 
 
-class NoAlignmentConfig(Strict):
+class AlignmentConfig(Strict):
+    """What pulls a user's state and the user's graph vector together: a function of both, with a weight in the sum."""
+
+    #: Which setting is the weight of the term; a new alignment calls it `weight`.
+    weight_setting: ClassVar[str] = "weight"
+
+    @property
+    def term_weight(self) -> float:
+        """The weight of the term in the joint loss; 0 = it is not computed."""
+        return getattr(self, self.weight_setting)
+
+
+@kind("alignment", "None", None)
+class NoAlignmentConfig(AlignmentConfig):
     """The two encoders meet in the item table only (Table 4, row None)."""
 
     kind: Literal["none"] = "none"
 
+    @property
+    def term_weight(self) -> float:
+        return 0.0
 
-class ContrastiveAlignmentConfig(Strict):
+
+@kind("alignment", "Contrastive", "createrec.losses.contrastive:info_nce")
+class ContrastiveAlignmentConfig(AlignmentConfig):
     """Symmetric InfoNCE (Table 4, row Contrastive)."""
 
+    weight_setting = "contrastive_weight"
     kind: Literal["contrastive"] = "contrastive"
     contrastive_weight: Weight = 0.1
     temperature: Positive = 0.5
 
 
-class BarlowTwinsConfig(Strict):
+@kind("alignment", "Barlow Twins", "createrec.losses.barlow_twins:barlow_twins")
+class BarlowTwinsConfig(AlignmentConfig):
     """Barlow Twins (paper, Eq. 2-3)."""
 
+    weight_setting = "barlow_weight"
     kind: Literal["barlow"] = "barlow"
     barlow_weight: Weight = Field(0.2, description="w_BT of Eq. 5")
     off_diagonal_weight: Weight = Field(0.005, description="lambda of Eq. 3")
@@ -229,7 +263,10 @@ class BarlowTwinsConfig(Strict):
     )
 
 
-Alignment = Annotated[NoAlignmentConfig | ContrastiveAlignmentConfig | BarlowTwinsConfig, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    Alignment = AlignmentConfig
+else:
+    Alignment = choice("alignment", AlignmentConfig)
 
 
 # --- models -------------------------------------------------------------------------------------------------------
@@ -246,18 +283,21 @@ class TrainableConfig(ModelConfig):
     training: TrainingConfig = TrainingConfig()
 
 
+@kind("model", "Random", "createrec.models.random:Random")
 class RandomConfig(ModelConfig):
     """K items uniformly without replacement (Table 2, Random)."""
 
     kind: Literal["random"] = "random"
 
 
+@kind("model", "PopRnd", "createrec.models.popularity:PopRnd")
 class PopRndConfig(ModelConfig):
     """K items without replacement with probability proportional to the training count (Table 2, PopRnd)."""
 
     kind: Literal["poprnd"] = "poprnd"
 
 
+@kind("model", "SVD", "createrec.models.svd:SVD")
 class SVDConfig(ModelConfig):
     """PureSVD (Table 2, SVD)."""
 
@@ -269,48 +309,18 @@ class SVDConfig(ModelConfig):
     fold_in: bool = Field(False, description="score with the history at query time, not the training row")
 
 
-class SASRecConfig(SASRecEncoderConfig, TrainableConfig):
-    """SASRec alone (Table 2)."""
+stand_alone("sequence", "createrec.models.single:SequenceRecommender", TrainableConfig)
+stand_alone("graph", "createrec.models.single:GraphRecommender", TrainableConfig)
+
+if TYPE_CHECKING:
+    SequenceEncoderChoice = SequenceEncoderConfig
+    GraphEncoderChoice = GraphEncoderConfig
+else:
+    SequenceEncoderChoice = choice("sequence", SequenceEncoderConfig)
+    GraphEncoderChoice = choice("graph", GraphEncoderConfig)
 
 
-class BERT4RecConfig(BERT4RecEncoderConfig, TrainableConfig):
-    """BERT4Rec alone (Table 2)."""
-
-
-class LightGCNConfig(LightGCNEncoderConfig, TrainableConfig):
-    """LightGCN alone (Table 2)."""
-
-
-class UltraGCNTrainingConfig(TrainingConfig):
-    # It learns popularity first and stays there for thousands of steps, in which validation does not rise.
-    patience: Count = Field(50, description="epochs without a better validation NDCG@10 before a tuning run stops")
-    edge_batch_size: Count = Field(1024, description="interactions per step")
-
-
-class UltraGCNConfig(UltraGCNEncoderConfig, TrainableConfig):
-    """UltraGCN alone (Table 2)."""
-
-    training: UltraGCNTrainingConfig = UltraGCNTrainingConfig()
-
-
-SequenceEncoderChoice = Annotated[
-    Annotated[SASRecEncoderConfig | BERT4RecEncoderConfig, Field(discriminator="kind")],
-    _pass_instances(SequenceEncoderConfig),
-]
-GraphEncoderChoice = Annotated[
-    Annotated[LightGCNEncoderConfig | UltraGCNEncoderConfig, Field(discriminator="kind")],
-    _pass_instances(GraphEncoderConfig),
-]
-
-
-ENCODERS: dict[str, type[Strict]] = {
-    "sasrec": SASRecEncoderConfig,
-    "bert4rec": BERT4RecEncoderConfig,
-    "lightgcn": LightGCNEncoderConfig,
-    "ultragcn": UltraGCNEncoderConfig,
-}
-
-
+@kind("model", "CREATE", "createrec.models.create:Create")
 class CreateConfig(TrainableConfig):
     """CREATE (paper, Sections 3.5-3.6)."""
 
@@ -326,6 +336,7 @@ class GSAUTrainingConfig(TrainingConfig):
     batch_size: Count = Field(512, description="prefixes a step; the edges are spread over the same steps")
 
 
+@kind("model", "GSAU", "createrec.models.gsau:GSAU")
 class GSAUConfig(TrainableConfig):
     """GSAU (Cao et al., WWW 2025 Companion); Table 3."""
 
@@ -347,6 +358,7 @@ class MRGSRecTrainingConfig(TrainingConfig):
     batch_size: Count = Field(128, description="users a step, as in the runs behind Table 2")
 
 
+@kind("model", "MRGSRec", "createrec.models.mrgsrec:MRGSRec")
 class MRGSRecConfig(TrainableConfig):
     """MRGSRec (Baikalov and Frolov, WWW 2024 Companion); Table 2."""
 
@@ -370,6 +382,7 @@ class SelfGNNTrainingConfig(TrainingConfig):
     batch_size: Count = Field(512, description="users a step")
 
 
+@kind("model", "Self-GNN", "createrec.models.selfgnn:SelfGNN")
 class SelfGNNConfig(TrainableConfig):
     """Self-GNN (Liu et al., SIGIR 2024); Table 3."""
 
@@ -392,6 +405,7 @@ class SelfGNNConfig(TrainableConfig):
     l2: Weight = Field(1e-2, description="weight of the summed squares of whole tables, at each step")
 
 
+@kind("model", "LOOM", "createrec.models.loom:LOOM", remark="reconstruction")
 class LOOMConfig(TrainableConfig):
     """LOOM (reconstruction): Li et al., CIKM 2025; Table 3."""
 
@@ -407,21 +421,10 @@ class LOOMConfig(TrainableConfig):
     late_fusion_weight: Weight = Field(0.1, description="alpha: the carrier's share of the score at inference")
 
 
-Model = Annotated[
-    RandomConfig
-    | PopRndConfig
-    | SVDConfig
-    | SASRecConfig
-    | BERT4RecConfig
-    | LightGCNConfig
-    | UltraGCNConfig
-    | CreateConfig
-    | MRGSRecConfig
-    | GSAUConfig
-    | SelfGNNConfig
-    | LOOMConfig,
-    Field(discriminator="kind"),
-]
+if TYPE_CHECKING:
+    Model = ModelConfig
+else:
+    Model = choice("model", ModelConfig)
 
 
 class ModelSettings(Strict):
@@ -598,6 +601,12 @@ class EvaluationConfig(Strict):
 # --- what is run --------------------------------------------------------------------------------------------------
 
 
+if TYPE_CHECKING:
+    SequenceEncoderName = GraphEncoderName = AlignmentName = str
+else:
+    SequenceEncoderName, GraphEncoderName, AlignmentName = map(name_of, ("sequence", "graph", "alignment"))
+
+
 class TableConfig(Strict):
     datasets: tuple[str, ...]
     models: tuple[str, ...]
@@ -614,15 +623,15 @@ class SweepConfig(Strict):
 
 class AlignmentAblation(Strict):
     datasets: tuple[str, ...] = ()
-    graphs: tuple[Literal["lightgcn", "ultragcn"], ...] = ()
-    alignments: tuple[Literal["none", "contrastive", "barlow"], ...] = ()
+    graphs: tuple[GraphEncoderName, ...] = ()
+    alignments: tuple[AlignmentName, ...] = ()
     seeds: tuple[int, ...] = ()
 
 
 class BackboneAblation(Strict):
     datasets: tuple[str, ...] = ()
-    sequences: tuple[Literal["sasrec", "bert4rec"], ...] = ()
-    graphs: tuple[Literal["lightgcn", "ultragcn"], ...] = ()
+    sequences: tuple[SequenceEncoderName, ...] = ()
+    graphs: tuple[GraphEncoderName, ...] = ()
     seeds: tuple[int, ...] = ()
 
 
@@ -799,6 +808,15 @@ class ProjectConfig(Strict):
         """The files that this configuration was read from, in order; none where it was made from plain values."""
         return self._files
 
+    @model_validator(mode="before")
+    @classmethod
+    def _every_kind_is_a_model(cls, given: Any) -> Any:
+        """A kind of model that no entry names is there under its own name, with its defaults."""
+        if isinstance(given, Mapping) and isinstance(given.get("models"), Mapping):
+            others = {name: {"kind": name} for name in of_role("model") if name not in given["models"]}
+            return {**given, "models": {**given["models"], **others}}
+        return given
+
     @model_validator(mode="after")
     def _names_exist(self) -> "ProjectConfig":
         parts = {name: getattr(self, name) for name in type(self).model_fields if name != "ablations"}
@@ -825,13 +843,14 @@ MAX_VALUES = 100_000
 def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]:
     """Overlay over base: maps merge, everything else replaces (as Snakemake does for several --configfile).
 
-    A map whose `kind` changes is replaced whole: the old kind's settings mean nothing to the new one.
+    A map whose `kind` or `code` (see createrec.kinds) changes is replaced whole: the old kind's settings mean nothing
+    to the new one.
     """
     merged = dict(base)
     for key, value in overlay.items():
         old = merged.get(key)
         both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        if both and value.get("kind", old.get("kind")) == old.get("kind"):
+        if both and all(value.get(name, old.get(name)) == old.get(name) for name in ("kind", "code")):
             merged[key] = merge(old, value)
         else:
             merged[key] = value

@@ -13,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from createrec.config import ENCODERS, NAME_PATTERN, ProjectConfig, merge, read_yaml, validate
+from createrec.config import NAME_PATTERN, ProjectConfig, merge, read_yaml, validate
 from createrec.errors import ConfigError
 from createrec.exhibits import GROUPS, Exhibit, function, wanted
+from createrec.kinds import Kind, Role, part_kind
 
 Setup = Literal["temporal", "leave-one-out", "time-to-split"]
 Fold = Literal["test", "validation", "unretrained"]
@@ -122,6 +123,16 @@ def _layers(
     return settings
 
 
+def _alone(config: ProjectConfig, encoder: Kind) -> str | None:
+    """The model that is this encoder alone: the one of the encoder's name, or else the first; None = there is none."""
+    models = [
+        name
+        for name, model in config.models.items()
+        if model.kind == encoder.name and getattr(model, "code", encoder.code) == encoder.code
+    ]
+    return encoder.name if encoder.name in models else next(iter(models), None)
+
+
 def resolve(
     config: ProjectConfig,
     dataset: str,
@@ -148,12 +159,14 @@ def resolve(
     cls = type(config.models[model])
     settings = _layers(config, dataset, model, overrides or {}, tuned)
     inherited: dict[str, Any] = {}
-    for part in ("graph", "sequence"):  # the sequence side comes last: its dimension and training count
+    encoders: tuple[Role, ...] = ("graph", "sequence")  # the sequence side comes last: its dimension and training count
+    for part in encoders:
         if part in cls.model_fields:
-            kind = settings[part]["kind"]
-            alone = resolve(config, dataset, kind)
-            inherited |= {key: alone[key] for key in ("dimension", "training")}
-            inherited[part] = {key: alone[key] for key in ENCODERS[kind].model_fields}
+            encoder = part_kind(part, settings[part])
+            if (name := _alone(config, encoder)) is not None:
+                alone = resolve(config, dataset, name)
+                inherited |= {key: alone[key] for key in ("dimension", "training")}
+                inherited[part] = {key: alone[key] for key in encoder.settings.model_fields}
     settings = merge(inherited, settings)
     resolved = validate(settings, f"models.{model} for {dataset}", cls).model_dump(mode="json")
     for holder in (resolved, resolved.get("sequence", {})):

@@ -100,12 +100,14 @@ def _import_everything() -> None:
     import createrec.runs.recommend
     import createrec.runs.record
     import createrec.tuning.study
-    from createrec.provenance import code_version
+    from createrec.kinds import CATALOGUE
 
     torch.set_num_threads(1)
     torch.optim.AdamW([torch.zeros(1)], fused=True)  # its first use imports a good part of torch
     createrec.cli.parser()
-    code_version()
+    for kind in CATALOGUE.values():
+        if kind.code is not None:
+            kind.load()
 
 
 def _fork(request: Mapping[str, Any], log: Path) -> int:

@@ -10,6 +10,7 @@ from createrec.config import EvaluationConfig, ModelConfig, ModelSettings, Tempo
 from createrec.data.batch import TrainingData
 from createrec.data.interactions import Interactions
 from createrec.data.split import Split, split
+from createrec.kinds import of_role
 from createrec.models.base import Recommender
 from createrec.models.registry import build_model
 from createrec.ops.ragged import Sequences
@@ -19,10 +20,8 @@ from createrec.randomness import Randomness
 CPU = torch.device("cpu")
 DIMENSION = 8
 MAX_LENGTH = 7
-TRAINABLE = ("sasrec", "bert4rec", "lightgcn", "ultragcn", "create")
-SEQUENCES = ("sasrec", "bert4rec")
-GRAPHS = ("lightgcn", "ultragcn")
-ALIGNMENTS = ("none", "contrastive", "barlow")
+SEQUENCES, GRAPHS, ALIGNMENTS = (tuple(of_role(role)) for role in ("sequence", "graph", "alignment"))
+TRAINABLE = (*SEQUENCES, *GRAPHS, "create")
 
 
 def interactions(users: int = 40, items: int = 30, seed: int = 0, *, times: int = 60, shuffled: bool = True):

@@ -9,6 +9,7 @@ import yaml
 from support import interactions, plain_settings, run_of
 
 from createrec import cli
+from createrec.kinds import CATALOGUE, of_role
 
 TINY = {"epochs": 2, "batch_size": 16, "edge_batch_size": 64, "learning_rate": 0.01}
 MODELS = ("sasrec", "lightgcn", "create", "poprnd")
@@ -242,7 +243,16 @@ def test_a_configuration_with_a_misspelt_key_is_explained(project, capsys, tmp_p
     assert "evalution" in capsys.readouterr().err
 
 
-def test_models_lists_the_configurations_models(project, capsys):
+def test_models_lists_the_configurations_models_and_those_of_the_catalogue(project, capsys):
     capsys.readouterr()
     assert main(project, "models") == 0
-    assert set(capsys.readouterr().out.split()) == {*MODELS, "ultragcn", "bert4rec"}
+    listed = capsys.readouterr().out.split()
+    assert set(listed) == {*MODELS, "ultragcn", "bert4rec", *of_role("model")}
+    assert len(set(listed)) == len(listed)
+
+
+def test_models_lists_every_kind_with_its_code(capsys):
+    assert cli.main(["models", "--kinds"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(CATALOGUE)
+    assert ["graph", "lightgcn", "LightGCN", "createrec.models.lightgcn:LightGCNEncoder"] in [x.split() for x in lines]

@@ -64,11 +64,11 @@ def test_a_lost_record_is_measured_again_without_training(demo: Demo, job_counts
         record.write_bytes(content)
 
 
-# Loaded by the command, but without a say in what comes out: see NO_SOURCES in workflow/rules/common.smk. The registry
-# loads every model and every loss; which of them count for a run follows from its settings (test_replanning.py).
+# Loaded by the command, but without a say in what comes out: see NO_SAY in createrec/provenance.py. Of models and
+# losses only those are loaded that the settings name.
 WITHOUT_A_SAY = re.compile(
-    r"(.*/)?__init__|(.*/)?commands|cli|options|config|exhibits|plan|errors|files|version|(data|models)/registry"
-    r"|data/download|data/synthetic|models/.*|losses/.*|data/graph"
+    r"(.*/)?__init__|(.*/)?commands|cli|options|config|kinds|exhibits|plan|errors|files|provenance|(data|models)/registry"
+    r"|data/download|data/synthetic"
 )
 LIST_MODULES = """
 import sys
@@ -84,7 +84,7 @@ sys.exit(status)
 @pytest.fixture(scope="module")
 def jobs(demo: Demo) -> dict[str, dict[str, str]]:
     """One job of each rule: its row of Snakemake's summary. Of the trainings the one that ranks on the way: for the
-    others ranking is loaded without a say (train_code in workflow/rules/common.smk), and the summary has no order.
+    others ranking is loaded without a say (RANKING in createrec/provenance.py), and the summary has no order.
     """
     header, *lines = demo.run("--detailed-summary").stdout.splitlines()
     rows = [dict(zip(header.split("\t"), line.split("\t"), strict=True)) for line in lines]

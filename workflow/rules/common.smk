@@ -1,12 +1,10 @@
 """Helpers of all rules: the checked configuration, the plan of runs, and the source files each rule depends on."""
 
-import ast
 import dataclasses
 import json
 import os
 import shlex
 import sys
-from functools import cache
 from pathlib import Path
 
 from createrec.config import anchored, checked, read_settings
@@ -17,6 +15,7 @@ from createrec.exhibits import BY_NAME, GROUPS, of_kind, wanted
 from createrec.files import read_json, write_json
 from createrec.matching import Preparations, differences, summary, training_differences
 from createrec.plan import plan, runs
+from createrec.provenance import Sources
 from createrec.tuning.space import study_slice
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -85,111 +84,22 @@ wildcard_constraints:
 
 # --- the source files of each rule ---------------------------------------------------------------------------------
 # Snakemake does not see what a command imports, so each rule names the source files it depends on as inputs. They
-# follow from the imports, starting from the files named here: a file whose edit cannot change a rule's output
-# must not rerun it.
+# follow from the imports (createrec.provenance): a file whose edit cannot change a rule's output must not rerun it.
 
-SOURCES = Path(workflow.basedir, "src", "createrec")
-
-RULE_SOURCES = {
-    "prepare": ["data/prepare.py"],
-    "generate": ["data/prepare.py", "data/synthetic.py"],
-    "split": ["data/split.py"],
-    "train": ["runs/run.py"],
-    "evaluate": ["runs/run.py", "runs/record.py"],
-    "collect": ["runs/collect.py"],
-    "tune": ["tuning/study.py", "tuning/outputs.py"],
-    "report": ["paper/report.py", "paper/report.html.j2"],
-}
-
-# Every `kind` that the settings of a run can name. models/single.py makes a model of one encoder.
-KIND_SOURCES = {
-    "random": ["models/random.py"],
-    "poprnd": ["models/popularity.py"],
-    "svd": ["models/svd.py"],
-    "sasrec": ["models/sasrec.py", "models/single.py"],
-    "bert4rec": ["models/bert4rec.py", "models/single.py"],
-    "lightgcn": ["models/lightgcn.py", "models/single.py"],
-    "ultragcn": ["models/ultragcn.py", "models/single.py"],
-    "create": ["models/create.py"],
-    "mrgsrec": ["models/mrgsrec.py"],
-    "gsau": ["models/gsau.py"],
-    "selfgnn": ["models/selfgnn.py"],
-    "loom": ["models/loom.py"],
-    "contrastive": ["losses/contrastive.py"],
-    "barlow": ["losses/barlow_twins.py"],
-}
-
-# What these decide arrives in `params` (configuration, plan, registry rows), or changes no number (messages, names
-# of commands, the line that lists a model), so editing them reruns nothing.
-NO_SOURCES = {
-    "config.py",
-    "exhibits.py",
-    "plan.py",
-    "errors.py",
-    "files.py",
-    "provenance.py",
-    "data/registry.py",
-    "models/registry.py",
-}
-
-
-@cache
-def imported(file):
-    """The files of src/createrec that one of them imports itself, and the tables (.csv) beside it that it names."""
-    if not file.endswith(".py"):
-        return frozenset()
-    names, tables = set(), set()
-    for node in ast.walk(ast.parse((SOURCES / file).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Constant) and str(node.value).endswith(".csv"):
-            tables.add(f"{os.path.dirname(file)}/{node.value}")
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names |= {
-                node.module,
-                *(f"{node.module}.{alias.name}" for alias in node.names),
-            }
-    files = {f"{name.partition('.')[2].replace('.', '/')}.py" for name in names if name.startswith("createrec.")}
-    return frozenset(name for name in files | tables if (SOURCES / name).is_file())
-
-
-def sources(starts, ends=()):
-    """Everything that the files `starts` import, directly or not, with themselves; not what `ends` names."""
-    found, waiting = set(), list(starts)
-    while waiting:
-        file = waiting.pop()
-        if file not in found:
-            found.add(file)
-            waiting += imported(file) - NO_SOURCES - set(ends)
-    return found
+SOURCES = Sources(Path(workflow.basedir, "src", "createrec"))
 
 
 def source_inputs(files):
-    return sorted(at_root(f"src/createrec/{file}") for file in files)
+    return [os.path.relpath(file) for file in files]
 
 
 def code_of(rule_name):
-    return source_inputs(sources(RULE_SOURCES[rule_name]))
+    return source_inputs(SOURCES.of_rule(rule_name))
 
 
 def code_of_exhibits(exhibits):
     """The files behind what renders some tables, figures or pages."""
-    return source_inputs(sources({exhibit.source for exhibit in exhibits}))
-
-
-def kinds(settings):
-    """Every `kind` in nested settings: the model's, its encoders', its alignment's, its loss's."""
-    named = {settings["kind"]} if "kind" in settings else set()
-    return named.union(*(kinds(value) for value in settings.values() if isinstance(value, dict)))
-
-
-def model_sources(settings):
-    """The files of one model. CREATE imports all it can hold; it depends on the parts its settings name."""
-    files = set()
-    for kind in kinds(settings):
-        ends = set().union(*KIND_SOURCES.values()) if kind == "create" else ()
-        files |= sources(KIND_SOURCES.get(kind, []), ends)
-    return files
+    return source_inputs(SOURCES.of_files(exhibit.source for exhibit in exhibits))
 
 
 def prepare_code(wildcards):
@@ -197,24 +107,22 @@ def prepare_code(wildcards):
 
 
 def stops_early(run):
-    """Whether a training looks at the validation fold (createrec.training.run.stops_early, before there is a split)."""
+    """Whether a training looks at the validation fold (createrec.runs.run.stops_early, before there is a split)."""
     setup = PROJECT.setups.model_dump(by_alias=True)[run.setup]
     return run.fold == "validation" or (run.fold == "test" and not setup.get("retrain", True))
 
 
 def train_code(wildcards):
-    """Training for a test ranks nothing, so how that is done matters to the runs with a validation fold alone."""
     run = run_of(wildcards)
-    ends = () if stops_early(run) else {"evaluation/metrics.py", "evaluation/ranking.py"}
-    return source_inputs(sources(RULE_SOURCES["train"], ends) | model_sources(run.settings))
+    return source_inputs(SOURCES.of_training(run.settings, validates=stops_early(run)))
 
 
 def evaluate_code(wildcards):
-    return source_inputs(sources(RULE_SOURCES["evaluate"]) | model_sources(run_of(wildcards).settings))
+    return source_inputs(SOURCES.of_record(run_of(wildcards).settings))
 
 
 def tune_code(wildcards):
-    return source_inputs(sources(RULE_SOURCES["tune"]) | model_sources(study_of(wildcards)["run"]["settings"]))
+    return source_inputs(SOURCES.of_study(study_of(wildcards)["run"]["settings"]))
 
 
 # --- slices of the configuration: what a rule's `params` hold, and nothing more ------------------------------------

@@ -19,7 +19,7 @@ from createrec.data.synthetic import demo_interactions
 from createrec.errors import ConfigError, DataError
 from createrec.files import read_json, sha256_of, write_json
 from createrec.options import RESULTS
-from createrec.provenance import PREPARING, SPLITTING, sources_hash
+from createrec.provenance import rule_version
 from createrec.readers.columns import Reading
 
 RAW = Path("data/raw")
@@ -70,7 +70,7 @@ def preparation(name: str, settings: DatasetConfig) -> dict[str, Any]:
             "allow_count_mismatch": settings.allow_count_mismatch,
         },
         "registered": None if own else json.loads(json.dumps(asdict(registry.dataset(name)), default=str)),
-        "code": sources_hash((*PREPARING, "data/synthetic.py") if name == DEMO else PREPARING),
+        "code": rule_version("generate" if name == DEMO else "prepare"),
     }
 
 
@@ -104,7 +104,7 @@ def not_split_so(
 
 def splitting(setup: TemporalSetup | LeaveOneOutSetup) -> dict[str, Any]:
     """What decides a split beside the rows, as plain values."""
-    return {"settings": setup.model_dump(mode="json"), "code": sources_hash(SPLITTING)}
+    return {"settings": setup.model_dump(mode="json"), "code": rule_version("split")}
 
 
 def write_split(

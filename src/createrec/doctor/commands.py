@@ -15,7 +15,7 @@ import requests
 
 from createrec.data import registry
 from createrec.errors import CreaterecError
-from createrec.provenance import code_version
+from createrec.provenance import package_version
 
 PACKAGES = ("torch", "snakemake", "numpy", "scipy", "pandas", "pyarrow", "pydantic", "optuna", "safetensors")
 PRODUCT_SIZE, PRODUCTS = 2048, 3
@@ -31,7 +31,7 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 def findings(offline: bool = False) -> Iterator[tuple[str, str]]:
     """What is found here, as (subject, finding) pairs; a part that fails says so and the rest goes on."""
-    yield "createrec", code_version()
+    yield "createrec", package_version()
     yield "python", f"{platform.python_version()} on {platform.platform()}"
     yield "packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
     memory, disk = psutil.virtual_memory(), shutil.disk_usage(Path.cwd())

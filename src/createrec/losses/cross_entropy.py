@@ -1,7 +1,8 @@
 """Cross-entropy over the catalogue (paper, Section 3.3): full in chunks, scalable, sampled, and binary.
 
 All of them take states [n, d] of real targets only, the item table [items, d] and targets int64 [n], and
-return a mean over the targets. `weights` [n] gives dead targets (a GPU's static shapes) weight 0.
+return a mean over the targets. They are called alike, so that settings can
+name any of them. `weights` [n] gives dead targets (a GPU's static shapes) weight 0.
 """
 
 import math
@@ -15,8 +16,22 @@ from createrec.config import (
     CrossEntropyConfig,
     SampledCrossEntropyConfig,
     ScalableCrossEntropyConfig,
+    SequenceLossConfig,
 )
+from createrec.kinds import implementation
 from createrec.ops.cross_entropy import chunk_rows, linear_cross_entropy
+
+
+def full_cross_entropy(
+    states: Tensor,
+    table: Tensor,
+    targets: Tensor,
+    config: CrossEntropyConfig,
+    generator: torch.Generator,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Softmax over the whole catalogue; nothing in it is drawn."""
+    return linear_cross_entropy(states, table, targets, weights)
 
 
 def scalable_cross_entropy(
@@ -93,20 +108,19 @@ def binary_cross_entropy(
 
 
 def sequence_loss(
-    config: CrossEntropyConfig | ScalableCrossEntropyConfig | SampledCrossEntropyConfig | BinaryCrossEntropyConfig,
+    config: SequenceLossConfig,
     states: Tensor,
     table: Tensor,
     targets: Tensor,
     generator: torch.Generator,
     weights: Tensor | None = None,
 ) -> Tensor:
-    """The configured loss of the sequence side, a scalar; 0 where chance left no target (masking, small batches)."""
+    """The configured loss of the sequence side, a scalar; 0 where chance left no target (masking, small batches).
+
+    Raises:
+        ConfigError: the settings are those of no known loss.
+    """
+    loss = implementation(config, "loss")
     if not len(targets):
         return (states.sum() + table.sum()) * 0.0
-    if isinstance(config, CrossEntropyConfig):
-        return linear_cross_entropy(states, table, targets, weights)
-    if isinstance(config, ScalableCrossEntropyConfig):
-        return scalable_cross_entropy(states, table, targets, config, generator, weights)
-    if isinstance(config, SampledCrossEntropyConfig):
-        return sampled_cross_entropy(states, table, targets, config, generator, weights)
-    return binary_cross_entropy(states, table, targets, config, generator, weights)
+    return loss(states, table, targets, config, generator, weights)

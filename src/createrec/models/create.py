@@ -12,42 +12,30 @@ from the warm-up. Inference uses the sequence encoder and the item table alone: 
 
 from torch import Tensor
 
-from createrec.config import BarlowTwinsConfig, ContrastiveAlignmentConfig, CreateConfig
+from createrec.config import CreateConfig
 from createrec.data.batch import Batch, QueryBatch, TrainingData
-from createrec.losses.barlow_twins import barlow_twins
-from createrec.losses.contrastive import info_nce
+from createrec.kinds import implementation
 from createrec.models.base import Recommender, make_item_table
-from createrec.models.graph_encoder import GraphEncoder
 from createrec.models.phases import JOINT, WARMUP, Phase
-from createrec.models.sequence_encoder import INITIAL_STD, SequenceEncoder
+from createrec.models.sequence_encoder import INITIAL_STD
 from createrec.randomness import Randomness
 
 
 class Create(Recommender):
     """Any sequence encoder with any graph encoder under any alignment."""
 
-    def __init__(
-        self,
-        config: CreateConfig,
-        data: TrainingData,
-        randomness: Randomness,
-        sequence_class: type[SequenceEncoder],
-        graph_class: type[GraphEncoder],
-    ) -> None:
+    def __init__(self, config: CreateConfig, data: TrainingData, randomness: Randomness) -> None:
         super().__init__(data, randomness)
         self.config = config
         self.item_table = make_item_table(data, config.dimension, INITIAL_STD, randomness)
-        self.sequence = sequence_class(config.sequence, config.dimension, data.item_count, randomness)
-        self.graph = graph_class(config.graph, config.dimension, data, randomness)
+        sequence_encoder, graph_encoder = implementation(config.sequence), implementation(config.graph)
+        self.sequence = sequence_encoder(config.sequence, config.dimension, data.item_count, randomness)
+        self.graph = graph_encoder(config.graph, config.dimension, data, randomness)
         self.edges = self.graph.edges
 
     def phases(self) -> tuple[Phase, ...]:
         c = self.config
-        weights = {"local": 1.0, "global": c.global_weight}
-        if isinstance(c.alignment, BarlowTwinsConfig):
-            weights["barlow"] = c.alignment.barlow_weight
-        elif isinstance(c.alignment, ContrastiveAlignmentConfig):
-            weights["contrastive"] = c.alignment.contrastive_weight
+        weights = {"local": 1.0, "global": c.global_weight, c.alignment.kind: c.alignment.term_weight}
         streams = ("sequences", "edges") if c.global_weight else ("sequences",)
         return (
             Phase(WARMUP, c.warmup_epochs, {"global": 1.0}, ("edges",)),
@@ -56,7 +44,8 @@ class Create(Recommender):
 
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         terms: dict[str, Tensor] = {}
-        aligned = phase.wants("barlow") or phase.wants("contrastive")
+        alignment = self.config.alignment
+        aligned = phase.wants(alignment.kind)
         if phase.wants("local"):
             local = self.sequence.local_loss(self.data.sequences, batch.sequences, self.item_table, aligned)
             terms["local"] = local.loss
@@ -66,10 +55,8 @@ class Create(Recommender):
             terms["global"], vectors = graph.loss, graph.aligned
         elif aligned:
             vectors = self.graph.vectors(self.item_table, users, self.edges.items[:0]).users
-        if phase.wants("barlow"):
-            terms["barlow"] = barlow_twins(local.states, vectors, self.config.alignment)
-        if phase.wants("contrastive"):
-            terms["contrastive"] = info_nce(local.states, vectors, self.config.alignment.temperature)
+        if aligned:
+            terms[alignment.kind] = implementation(alignment)(local.states, vectors, alignment)
         return terms
 
     def user_states(self, queries: QueryBatch) -> Tensor:

@@ -1,13 +1,14 @@
-"""One encoder on its own: the trusted baselines SASRec, BERT4Rec, LightGCN and UltraGCN.
+"""One encoder on its own: the very encoders that CREATE composes, without the other half.
 
-They are the very encoders that CREATE composes, without the other half.
+Their settings are those of the encoder and of training in one (`createrec.kinds.stand_alone`).
 """
 
 import torch
 from torch import Tensor
 
-from createrec.config import GraphEncoderConfig, SequenceEncoderConfig, TrainableConfig
+from createrec.config import TrainableConfig
 from createrec.data.batch import Batch, QueryBatch, TrainingData
+from createrec.kinds import implementation
 from createrec.models.base import Recommender, make_item_table
 from createrec.models.graph_encoder import GraphEncoder
 from createrec.models.phases import TRAIN, Phase
@@ -18,17 +19,12 @@ from createrec.randomness import Randomness
 class SequenceRecommender(Recommender):
     """A sequence encoder over its own item table."""
 
-    def __init__(
-        self,
-        config: TrainableConfig | SequenceEncoderConfig,
-        data: TrainingData,
-        randomness: Randomness,
-        encoder_class: type[SequenceEncoder],
-    ) -> None:
+    def __init__(self, config: TrainableConfig, data: TrainingData, randomness: Randomness) -> None:
         super().__init__(data, randomness)
         self.config = config
         self.item_table = make_item_table(data, config.dimension, INITIAL_STD, randomness)
-        self.sequence = encoder_class(config, config.dimension, data.item_count, randomness)
+        encoder = implementation(config, "sequence")
+        self.sequence: SequenceEncoder = encoder(config, config.dimension, data.item_count, randomness)
 
     def phases(self) -> tuple[Phase, ...]:
         return (Phase(TRAIN, self.config.training.epochs, {"local": 1.0}, ("sequences",), self.sequence.max_length),)
@@ -50,16 +46,11 @@ class GraphRecommender(Recommender):
     needs_known_user = True
     needs_history = False
 
-    def __init__(
-        self,
-        config: TrainableConfig | GraphEncoderConfig,
-        data: TrainingData,
-        randomness: Randomness,
-        encoder_class: type[GraphEncoder],
-    ) -> None:
+    def __init__(self, config: TrainableConfig, data: TrainingData, randomness: Randomness) -> None:
         super().__init__(data, randomness)
         self.config = config
-        self.graph = encoder_class(config, config.dimension, data, randomness)
+        encoder = implementation(config, "graph")
+        self.graph: GraphEncoder = encoder(config, config.dimension, data, randomness)
         self.item_table = make_item_table(data, config.dimension, self.graph.initial_std, randomness)
         self.edges = self.graph.edges
 

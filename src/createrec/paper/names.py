@@ -1,20 +1,11 @@
 """Display names: how models, data sets, metrics and settings are called in tables and figures, in one place."""
 
-PAPER_MODELS = {
-    "sasrec": "SASRec",
-    "bert4rec": "BERT4Rec",
-    "mrgsrec": "MRGSRec",
-    "svd": "SVD",
-    "random": "Random",
-    "poprnd": "PopRnd",
-    "lightgcn": "LightGCN",
-    "ultragcn": "UltraGCN",
-    "gsau": "GSAU",
-    "selfgnn": "Self-GNN",
-    "loom": "LOOM",
-    "create": "CREATE",
+from createrec.kinds import of_role
+
+PAPER_MODELS = {name: kind.title for name, kind in of_role("model").items()}
+MODELS = {
+    name: f"{kind.title} ({kind.remark})" if kind.remark else kind.title for name, kind in of_role("model").items()
 }
-MODELS = {**PAPER_MODELS, "loom": "LOOM (reconstruction)"}
 DATASETS = {
     "ml-1m": "MovieLens-1M",
     "amazon-beauty": "Amazon Beauty",
@@ -24,12 +15,9 @@ DATASETS = {
     "yambda-50m": "Yambda-50M",
     "demo": "Demo",
 }
-ALIGNMENTS = {"none": "None", "contrastive": "Contrastive", "barlow": "Barlow Twins", "sequential": "Sequential model"}
-LOSSES = {
-    "local": "local (sequence)",
-    "global": "global (graph)",
-    "barlow": "alignment (Barlow Twins)",
-    "contrastive": "alignment (contrastive)",
+ALIGNMENTS = {name: kind.title for name, kind in of_role("alignment").items()} | {"sequential": "Sequential model"}
+LOSSES = {"local": "local (sequence)", "global": "global (graph)"} | {
+    name: f"alignment ({kind.title})" for name, kind in of_role("alignment").items()
 }
 _METRICS = {"ndcg": "NDCG", "recall": "Recall", "hr": "HR", "coverage": "Coverage"}
 

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from createrec.config import schema
 from createrec.errors import ConfigError, DataError
 from createrec.files import read_json, write_json
+from createrec.kinds import CATALOGUE
 from createrec.matching import Preparations, summary, training_differences
 from createrec.options import RESULTS, add_config, add_device, config_of, json_option
 from createrec.plan import Fold, Run, Setup
@@ -95,13 +96,22 @@ def register(commands: argparse._SubParsersAction) -> None:
     add_device(command)
     command.set_defaults(run=run_recommend)
 
-    command = commands.add_parser("models", help="list the models, one name a line")
+    command = commands.add_parser("models", help="list the models of the configuration and the catalogue, one per line")
+    command.add_argument("--kinds", action="store_true", help="all that settings can name: role, kind, title, code")
     add_config(command)
-    command.set_defaults(run=lambda options: print("\n".join(config_of(options).models)))
+    command.set_defaults(run=run_models)
 
     command = commands.add_parser("schema", help="write the JSON schema of config.yaml")
     command.add_argument("--output", type=Path, default=SCHEMA)
     command.set_defaults(run=lambda options: write_json(options.output, schema()))
+
+
+def run_models(options: argparse.Namespace) -> None:
+    if not options.kinds:
+        print("\n".join(config_of(options).models))
+        return
+    for kind in CATALOGUE.values():
+        print(f"{kind.role:<11}{kind.name:<14}{kind.title:<24}{(kind.encoder or kind).code or '-'}")
 
 
 class Reporter:

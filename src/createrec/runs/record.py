@@ -20,6 +20,7 @@ from createrec.evaluation.ranking import Ranking, rank
 from createrec.files import atomic_path, write_json
 from createrec.models.base import Recommender
 from createrec.plan import Run
+from createrec.provenance import record_version
 
 FORMAT = 1
 
@@ -106,7 +107,7 @@ def evaluate_run(
         "parameters": training["parameters"],
         "device": training["device"],
         "libraries": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
-        "code_version": training["code_version"],
+        "code_version": record_version(run.settings, training["code_version"]),
         "seconds": {"train": training["seconds"], "evaluate": seconds},
         "peak_memory_bytes": training["peak_memory_bytes"],
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

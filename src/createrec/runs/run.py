@@ -25,7 +25,7 @@ from createrec.models.base import Recommender
 from createrec.models.registry import build_model
 from createrec.ops.ragged import Sequences
 from createrec.plan import Fold, Run, Setup
-from createrec.provenance import code_version
+from createrec.provenance import training_version
 from createrec.randomness import Randomness
 from createrec.training.checkpoint import Progress
 from createrec.training.device import describe, memory_explained, peak_memory
@@ -114,10 +114,11 @@ def train_run(
     Returns:
         The trained model and what training.json holds.
     """
-    settings = model_settings(run)
+    settings, watched = model_settings(run), stops_early(run, split)
+    version = training_version(run.settings, validates=watched)
     checkpoint = None
     if checkpoint_folder is not None:
-        fingerprint = hashlib.sha256(f"{run.key}{run.variant}{split.hash}{code_version()}".encode()).hexdigest()
+        fingerprint = hashlib.sha256(f"{run.key}{run.variant}{split.hash}{version}".encode()).hexdigest()
         checkpoint = CheckpointPlan(checkpoint_folder / CHECKPOINT, fingerprint, checkpoint_seconds)
     with memory_explained(device, "lower the model's dimension or rank, or train on another device (--device)"):
         model, randomness = build_run(run, split, device)
@@ -125,7 +126,7 @@ def train_run(
             model,
             getattr(settings, "training", TrainingConfig()),
             randomness,
-            validate=validation(model, split, run) if stops_early(run, split) else None,
+            validate=validation(model, split, run) if watched else None,
             checkpoint=checkpoint,
             report=report,
         )
@@ -138,7 +139,7 @@ def train_run(
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "device": describe(device),
         "peak_memory_bytes": peak_memory(device),
-        "code_version": code_version(),
+        "code_version": version,
     }
     return model, facts
 

@@ -6,8 +6,9 @@ A searched setting is named by its path in the model's settings, for instance `t
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from createrec.config import ENCODERS, Choices, ModelSettings, ProjectConfig, Searched, TuningConfig, merge, validate
+from createrec.config import Choices, ModelSettings, ProjectConfig, Searched, TuningConfig, merge, validate
 from createrec.errors import ConfigError
+from createrec.kinds import Role, part_kind
 from createrec.plan import make_run, resolve
 
 # These say what is searched; a study's slice holds the outcome for its own model.
@@ -81,11 +82,12 @@ def trial_settings(settings: Mapping[str, Any], values: Mapping[str, Any], epoch
 def _ranges(tuning: TuningConfig, model: str, settings: Mapping[str, Any]) -> dict[str, Searched]:
     """The model's own space; with `search_all` after the spaces of the encoders that it contains."""
     ranges: dict[str, Searched] = {}
-    for part in ("graph", "sequence") if tuning.search_all else ():
+    encoders: tuple[Role, ...] = ("graph", "sequence") if tuning.search_all else ()
+    for part in encoders:
         if part in settings:
-            kind = settings[part]["kind"]
-            for name, searched in tuning.spaces.get(kind, {}).items():
-                if name.partition(".")[0] in ENCODERS[kind].model_fields:
+            encoder = part_kind(part, settings[part])
+            for name, searched in tuning.spaces.get(encoder.name, {}).items():
+                if name.partition(".")[0] in encoder.settings.model_fields:
                     ranges[f"{part}.{name}"] = searched
                 elif part == "sequence":  # dimension and training are the sequence side's, as in createrec.plan
                     ranges[name] = searched

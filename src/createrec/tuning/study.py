@@ -35,7 +35,7 @@ from createrec.config import Choices, Searched, SearchSpace, TuningConfig, valid
 from createrec.data.split import Split
 from createrec.errors import ConfigError, DataError, TrainingError
 from createrec.models.phases import WARMUP
-from createrec.provenance import code_version
+from createrec.provenance import training_version
 from createrec.runs.run import run_of_slice
 from createrec.tuning.space import trial_settings
 from createrec.tuning.worker import receive, send, serve
@@ -380,7 +380,7 @@ class _Session:
             "epochs": lane.epochs,
             "seconds": round(time.monotonic() - lane.started, 1),
             "device": lane.device,
-            "code_version": code_version(),
+            "code_version": training_version(self.settings.run["settings"], validates=True),
         }
         for name, fact in facts.items():
             trial.set_user_attr(name, fact)

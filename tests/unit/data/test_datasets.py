@@ -102,11 +102,11 @@ def test_settings_that_do_not_touch_the_rows_prepare_nothing_again(shop):
     assert times(shop.folder) == before
 
 
-@pytest.mark.parametrize("names", [datasets.PREPARING, datasets.SPLITTING], ids=["reads", "splits"])
-def test_what_other_code_made_is_made_again(shop, capsys, monkeypatch, names):
+@pytest.mark.parametrize("rule", ["prepare", "split"])
+def test_what_other_code_made_is_made_again(shop, capsys, monkeypatch, rule):
     shop()
-    known = datasets.sources_hash
-    monkeypatch.setattr(datasets, "sources_hash", lambda wanted: "another" if wanted == names else known(wanted))
+    known = datasets.rule_version
+    monkeypatch.setattr(datasets, "rule_version", lambda wanted: "another" if wanted == rule else known(wanted))
     shop()
     assert "changed since" in capsys.readouterr().err
 

@@ -6,7 +6,7 @@ from statistics import fmean
 import pytest
 import torch
 
-from createrec.config import BarlowTwinsConfig
+from createrec.config import BarlowTwinsConfig, ContrastiveAlignmentConfig
 from createrec.losses.barlow_twins import EPSILON, barlow_twins, cross_correlation, standardise
 from createrec.losses.contrastive import info_nce
 
@@ -79,10 +79,13 @@ def test_info_nce_against_a_loop(views, temperature):
         partner = (i + B) % (2 * B)
         others = [math.exp(similarity(i, j)) for j in range(2 * B) if j != i]
         losses.append(-math.log(math.exp(similarity(i, partner)) / sum(others)))
-    assert float(info_nce(*views, temperature)) == pytest.approx(fmean(losses), rel=1e-10)
+    assert float(info_nce(*views, ContrastiveAlignmentConfig(temperature=temperature))) == pytest.approx(
+        fmean(losses), rel=1e-10
+    )
 
 
 def test_info_nce_is_symmetric_and_ignores_length(views):
+    config = ContrastiveAlignmentConfig()
     first, second = views
-    assert float(info_nce(first, second, 0.5)) == pytest.approx(float(info_nce(second, first, 0.5)))
-    assert float(info_nce(first, second, 0.5)) == pytest.approx(float(info_nce(9 * first, second, 0.5)))
+    assert float(info_nce(first, second, config)) == pytest.approx(float(info_nce(second, first, config)))
+    assert float(info_nce(first, second, config)) == pytest.approx(float(info_nce(9 * first, second, config)))

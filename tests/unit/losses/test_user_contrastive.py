@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from createrec.config import ContrastiveAlignmentConfig
 from createrec.losses.contrastive import info_nce
 from createrec.losses.user_contrastive import user_contrastive
 
@@ -32,7 +33,9 @@ def test_it_equals_a_loop_over_all_views(vectors, temperature):
     value = user_contrastive(events, users, ROW, COUNTS, None, temperature)
     expected = by_loops(events, users, ROW, temperature)
     torch.testing.assert_close(value, expected)
-    torch.testing.assert_close(info_nce(events, users[ROW], temperature), expected)
+    torch.testing.assert_close(
+        info_nce(events, users[ROW], ContrastiveAlignmentConfig(temperature=temperature)), expected
+    )
     torch.testing.assert_close(torch.autograd.grad(value, vectors), torch.autograd.grad(expected, vectors))
 
 

@@ -13,11 +13,10 @@ from support import (
     random_rows,
     same_state,
     training_data_of,
-    typed_settings,
 )
 from torch import nn
 
-from createrec.config import CreateConfig, GraphEncoderConfig, SequenceEncoderConfig, TrainingConfig
+from createrec.config import CreateConfig, ModelSettings, SequenceEncoderConfig, validate
 from createrec.data.batch import QueryBatch
 from createrec.errors import ConfigError
 from createrec.losses.barlow_twins import barlow_twins
@@ -133,9 +132,7 @@ def test_alignment_is_between_the_states_and_the_graphs_vectors_of_the_same_user
     states = model.sequence.user_states(inputs, model.item_table)
     vectors = model.graph.vectors(model.item_table, torch.tensor(users), torch.arange(0)).users
     settings = model.config.alignment
-    expected = (
-        barlow_twins(states, vectors, settings) if kind == "barlow" else info_nce(states, vectors, settings.temperature)
-    )
+    expected = barlow_twins(states, vectors, settings) if kind == "barlow" else info_nce(states, vectors, settings)
     torch.testing.assert_close(terms[kind], expected, rtol=1e-5, atol=1e-6)
 
 
@@ -194,15 +191,15 @@ def test_inference_needs_no_user_table(data, graph):
 
 
 class ToySequenceConfig(SequenceEncoderConfig):
-    kind: Literal["toy"] = "toy"
+    width: int = 1
 
 
 class ToySequenceEncoder(SequenceEncoder):
     """A state is a linear map of the item; nothing else."""
 
-    def __init__(self, config, dimension, item_count, randomness):
+    def __init__(self, config: ToySequenceConfig, dimension, item_count, randomness):
         super().__init__(config, dimension, item_count, randomness)
-        self.map = nn.Linear(dimension, dimension)
+        self.map = nn.Linear(dimension, config.width * dimension)
         self.initialise()
 
     def encode(self, packed, item_table):
@@ -220,10 +217,6 @@ class ToySequenceEncoder(SequenceEncoder):
         return pack(histories, rows, self.max_length)
 
 
-class ToyGraphConfig(GraphEncoderConfig):
-    kind: Literal["toy"] = "toy"
-
-
 class ToyGraphEncoder(GraphEncoder):
     """Plain matrix factorisation of ones."""
 
@@ -235,13 +228,8 @@ class ToyGraphEncoder(GraphEncoder):
         return GlobalLoss(loss, self.user_table[aligned])
 
 
-@pytest.fixture
-def toys(monkeypatch):
-    """One registry line each."""
-    monkeypatch.setitem(registry.SEQUENCE_ENCODERS, ToySequenceConfig, ToySequenceEncoder)
-    monkeypatch.setitem(registry.GRAPH_ENCODERS, ToyGraphConfig, ToyGraphEncoder)
-
-
+TOY = {"code": f"{__name__}:ToySequenceEncoder", "max_length": 5}
+TOY_GRAPH = {"code": f"{__name__}:ToyGraphEncoder"}
 SEQUENCE_PARTNERS = [*SEQUENCES, "toy"]
 GRAPH_PARTNERS = [*GRAPHS, "toy"]
 
@@ -250,20 +238,18 @@ GRAPH_PARTNERS = [*GRAPHS, "toy"]
 @pytest.mark.parametrize(
     ("sequence", "graph"), [(s, g) for s in SEQUENCE_PARTNERS for g in GRAPH_PARTNERS if "toy" in (s, g)]
 )
-@pytest.mark.usefixtures("toys")
 def test_a_toy_encoder_composes_with_every_partner(data, sequence, graph, alignment):
-    ours = typed_settings("create", alignment={"kind": alignment})
-    parts = {
-        "sequence": ToySequenceConfig(max_length=5) if sequence == "toy" else typed_settings(sequence),
-        "graph": ToyGraphConfig() if graph == "toy" else typed_settings(graph),
+    training = {"epochs": 2, "batch_size": 8, "edge_batch_size": 32, "learning_rate": 0.05}
+    settings = {
+        "kind": "create",
+        "sequence": TOY if sequence == "toy" else {"kind": sequence, "max_length": 5},
+        "graph": TOY_GRAPH if graph == "toy" else {"kind": graph},
+        "alignment": {"kind": alignment},
+        "dimension": DIMENSION,
+        "warmup_epochs": 1,
+        "training": training,
     }
-    config = CreateConfig(
-        **parts,
-        alignment=ours.alignment,
-        dimension=DIMENSION,
-        warmup_epochs=1,
-        training=TrainingConfig(epochs=2, batch_size=8, edge_batch_size=32, learning_rate=0.05),
-    )
+    config = validate({"model": settings}, "toys", ModelSettings).model
     model = registry.build_model(config, data, Randomness(0))
     progress = train(model, config.training, model.randomness)
     first, last = progress.history[1]["losses"]["local"], progress.history[-1]["losses"]["local"]
@@ -273,7 +259,18 @@ def test_a_toy_encoder_composes_with_every_partner(data, sequence, graph, alignm
     assert scores.shape == (30, ITEMS) and scores.isfinite().all()
 
 
-def test_an_encoder_without_its_registry_line_is_an_error(data):
-    config = CreateConfig(sequence=ToySequenceConfig(max_length=5), dimension=DIMENSION)
-    with pytest.raises(ConfigError, match="no encoder is registered for ToySequenceConfig"):
+def test_a_toy_encoder_is_a_model_alone(data):
+    config = validate({"model": {**TOY, "dimension": DIMENSION}}, "toy", ModelSettings).model
+    model = registry.build_model(config, data, Randomness(0))
+    assert isinstance(model.sequence, ToySequenceEncoder)
+    assert (config.code, config.max_length, config.dimension) == (TOY["code"], 5, DIMENSION)
+
+
+class NobodysConfig(SequenceEncoderConfig):
+    kind: Literal["nobodys"] = "nobodys"
+
+
+def test_settings_of_no_kind_are_an_error_that_names_the_known_ones(data):
+    config = CreateConfig(sequence=NobodysConfig(max_length=5), dimension=DIMENSION)
+    with pytest.raises(ConfigError, match=r"NobodysConfig: the settings of no known kind; known: .*bert4rec.*sasrec"):
         registry.build_model(config, data, Randomness(0))

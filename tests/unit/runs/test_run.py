@@ -131,7 +131,7 @@ def test_a_checkpoint_of_other_settings_is_refused(made, tmp_path):
 
 def test_a_checkpoint_of_other_code_is_refused(made, tmp_path, monkeypatch):
     train_run(run_of("sasrec"), made, CPU, checkpoint_folder=tmp_path, checkpoint_seconds=0.0)
-    monkeypatch.setattr("createrec.runs.run.code_version", lambda: "another")
+    monkeypatch.setattr("createrec.runs.run.training_version", lambda settings, validates: "another")
     with pytest.raises(CheckpointError, match="code"):
         train_run(run_of("sasrec"), made, CPU, checkpoint_folder=tmp_path, checkpoint_seconds=0.0)
 
@@ -196,6 +196,7 @@ CHANGES = {
         "heads": 4,
         "dropout": 0.0,
         "loss": {"kind": "sampled", "negatives": 5},
+        "positions": "oldest",
         "mask_probability": 0.5,
         "feedforward_factor": 2,
         "attention_dropout": 0.0,
