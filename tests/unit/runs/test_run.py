@@ -202,7 +202,6 @@ CHANGES = {
         "attention_dropout": 0.0,
         "inner_dropout": 0.0,
         "attention_start": "normal",
-        "positions": "oldest",
     },
     "lightgcn": {"dimension": 16, "graph_last": 2, "graph_percent": 50, "layers": 1, "l2": 1.0},
     "ultragcn": {
