@@ -80,8 +80,8 @@ def test_search_all_adds_the_encoders_settings(tmp_path: Path) -> None:
     own = set(alone["create"])
     assert {"sequence.dropout", "graph.negatives", "dimension", "training.learning_rate"} <= set(space) - own
     assert (
-        len(space) == len(own) + len(alone["sasrec"]) + len(alone["ultragcn"]) - 2
-    )  # one dimension, one learning rate
+        len(space) == len(own) + len(alone["sasrec"]) + len(alone["ultragcn"]) - 3
+    )  # one dimension, one learning rate, one size of an edge batch
     assert space["training.learning_rate"]["high"] == alone["sasrec"]["training.learning_rate"].high
 
 
@@ -118,7 +118,7 @@ def test_an_overlay_replaces_a_range_by_a_list(tmp_path: Path) -> None:
 def test_a_first_trial_leaves_to_the_sampler_what_a_narrower_space_excludes(tmp_path: Path) -> None:
     config = with_overlay(tmp_path, "tuning: {spaces: {sasrec: {blocks: [1, 2]}}}")
     first = study_slice(config, "ml-1m", "sasrec")["first"]
-    assert [trial.get("blocks") for trial in first] == [2, None, None]
+    assert [trial.get("blocks") for trial in first] == [2, None, 2, 1, 2, None]
     assert all("dropout" in trial for trial in first)
 
 
