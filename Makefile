@@ -20,7 +20,7 @@ PYTHON ?= $(shell test -x $(BIN)/python && echo $(BIN)/python || echo python3)
 TORCH ?= $(or $(VENV_TORCH),$(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu))
 
 .DELETE_ON_ERROR:
-.PHONY: install fitting demo demo-all test test-slow test-faults lint bench bench-quick paper docker docker-demo lock clean
+.PHONY: install fitting demo demo-all test test-slow test-faults lint hooks bench bench-quick paper docker docker-demo lock clean
 
 install: .venv/installed
 
@@ -93,10 +93,16 @@ test-faults: .venv/installed-dev
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/faults --timeout 7200
 	@$(BIN)/python tests/faults/fuzz.py
 
+# Style of the code, of the workflow, types, and what Snakemake finds in the rules.
 lint: .venv/installed-dev
 	@$(BIN)/ruff check && $(BIN)/ruff format --check
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakefmt --check Snakefile workflow
+	@$(BIN)/mypy
 	@$(SNAKEMAKE) --lint
+
+# The fast ones of these before each commit.
+hooks: .venv/installed-dev
+	@$(BIN)/pre-commit install
 
 bench: install
 	@$(BIN)/python benchmarks/run.py
@@ -121,4 +127,4 @@ lock:
 
 # The demo and what tools keep for themselves; never results/ or data/.
 clean:
-	@rm -rf demo .pytest_cache .ruff_cache .hypothesis .snakemake/log
+	@rm -rf demo .pytest_cache .ruff_cache .mypy_cache .hypothesis .snakemake/log
