@@ -1,13 +1,11 @@
-"""Commands about data: prepare, split, stats, datasets."""
+"""Commands about data: prepare, split, stats, datasets. Each imports what it needs when it runs."""
 
 import argparse
 import json
 from pathlib import Path
 
 from createrec.config import DatasetConfig, LeaveOneOutSetup, TemporalSetup, TimeToSplitSetup, validate
-from createrec.data import account, registry
-from createrec.data.datasets import DEMO, prepare_dataset, split_dataset, write_split
-from createrec.data.prepare import DATASET_FILE, INTERACTIONS_FILE
+from createrec.data import registry
 from createrec.errors import ConfigError, DataError
 from createrec.options import add_config, config_of, json_option
 
@@ -40,10 +38,14 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.set_defaults(run=run_stats)
 
     command = commands.add_parser("datasets", help="list the datasets, one name a line")
-    command.set_defaults(run=lambda _: print("\n".join([*registry.datasets(), DEMO])))
+    command.set_defaults(run=lambda _: print("\n".join([*registry.datasets(), registry.DEMO])))
 
 
 def run_prepare(options: argparse.Namespace) -> None:
+    from createrec.data import account
+    from createrec.data.datasets import prepare_dataset
+    from createrec.data.prepare import DATASET_FILE, INTERACTIONS_FILE
+
     settings = json_option(options.settings, "--settings")
     dataset = validate(settings.get("dataset", {}), f"settings of {options.dataset}", DatasetConfig)
     folder = options.interactions.parent
@@ -54,6 +56,8 @@ def run_prepare(options: argparse.Namespace) -> None:
 
 
 def run_split(options: argparse.Namespace) -> None:
+    from createrec.data.datasets import write_split
+
     setup = validate(json_option(options.settings, "--settings"), "settings of the setup", SETUPS[options.setup])
     facts = write_split(setup, options.interactions, options.summary, options.output, options.statistics)
     if facts["dataset"] != options.dataset:
@@ -68,6 +72,8 @@ def run_split(options: argparse.Namespace) -> None:
 
 
 def run_stats(options: argparse.Namespace) -> None:
+    from createrec.data.datasets import split_dataset
+
     _, facts = split_dataset(config_of(options), options.dataset, options.setup)
     for cut in ("test_cut", "validation_cut"):
         # Timestamps are whole seconds: rows at or before a cut are those at or before its floor.

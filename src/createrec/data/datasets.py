@@ -23,7 +23,6 @@ from createrec.provenance import rule_version
 from createrec.readers.columns import Reading
 
 RAW = Path("data/raw")
-DEMO = "demo"
 
 
 def prepare_dataset(name: str, settings: DatasetConfig, mirror: str | None, folder: Path) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def prepare_dataset(name: str, settings: DatasetConfig, mirror: str | None, fold
     """
     mirror = os.environ.get("CREATEREC_MIRROR") or mirror
     made_from = preparation(name, settings)
-    if name == DEMO and settings.file is None:
+    if name == registry.DEMO and settings.file is None:
         source = {"file": None, "origin": "generated", "sha256": None}
         reading, filters = Reading(demo_interactions()), settings.filters
         return write_dataset(folder, name, reading, "synthetic", source, filters, made_from=made_from)
@@ -62,7 +61,7 @@ def preparation(name: str, settings: DatasetConfig) -> dict[str, Any]:
 
     Not where the file lies, nor the mirror: whatever comes from there has the registry's checksum, or a label.
     """
-    own = settings.file is not None or name == DEMO
+    own = settings.file is not None or name == registry.DEMO
     return {
         "settings": {
             "file": settings.file.model_dump(mode="json", exclude={"path"}) if settings.file else None,
@@ -70,7 +69,7 @@ def preparation(name: str, settings: DatasetConfig) -> dict[str, Any]:
             "allow_count_mismatch": settings.allow_count_mismatch,
         },
         "registered": None if own else json.loads(json.dumps(asdict(registry.dataset(name)), default=str)),
-        "code": rule_version("generate" if name == DEMO else "prepare"),
+        "code": rule_version("generate" if name == registry.DEMO else "prepare"),
     }
 
 
@@ -134,8 +133,8 @@ def split_dataset(
     What is there already is taken if it was made from today's file, settings and code; else it is made again, and a
     line on standard error says why.
     """
-    if name not in config.datasets and name != DEMO and name not in registry.datasets():
-        raise ConfigError(f"unknown dataset '{name}'; known: {', '.join([*registry.datasets(), DEMO])}")
+    if name not in config.datasets and name != registry.DEMO and name not in registry.datasets():
+        raise ConfigError(f"unknown dataset '{name}'; known: {', '.join([*registry.datasets(), registry.DEMO])}")
     data, folder = results / "data" / name, results / "splits" / name / setup
     interactions, summary = data / INTERACTIONS_FILE, data / DATASET_FILE
     output, facts = folder / "split.safetensors", folder / "split.json"

@@ -1,8 +1,9 @@
 """Fetches a raw file from its official address, an archive or a mirror, and believes nothing about it.
 
 What arrives goes to `<file>.part`, is continued after a broken connection (also by a later process), and gets its name
-only when its checksum is right. Beside the file, `<file>.source.json` says where it came from. A file that a person
-placed by hand is used if its checksum is right, and never touched.
+only when its checksum is right. Beside the file, `<file>.source.json` says where it came from, with the checksum as it
+was seen: where none is published, later downloads are held to that one. A file that a person placed by hand is used if
+its checksum is right, and never touched.
 """
 
 import csv
@@ -104,7 +105,7 @@ def fetch(entry: Entry, directory: Path | str, mirror: str | None = None, progre
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with locked(path.with_name(f".{path.name}.lock")):
-            sources = _sources(entry, mirror)
+            sources = _sources(entry, mirror, seen_before(entry, path))
             found = _already_there(path, sources[0])
             if found is None:
                 found = _fetch_first(entry, path, sources, mirror, progress)
@@ -136,6 +137,11 @@ def _fetch_first(entry: Entry, path: Path, sources: list[_Source], mirror: str |
         if source.origin == "mirror":  # it lists the file, so a failure is its own, and not to be passed over silently
             break
     known = f" (SHA-256 {entry.sha256})" if entry.sha256 else ""
+    if seen := seen_before(entry, path):
+        failures.append(
+            f"no checksum is published: {source_path(path)} has that of the first download, {seen}; "
+            "delete it to accept another version"
+        )
     raise DownloadError(
         f"{entry.dataset}: {entry.file} could not be fetched.\n  "
         + "\n  ".join(failures)
@@ -149,7 +155,7 @@ def _already_there(path: Path, wanted: _Source) -> Fetched | None:
     if not path.exists():
         return None
     sha256 = sha256_of(path)
-    ours = _recorded(path)
+    ours = recorded(path)
     if wanted.sha256 and sha256 == wanted.sha256:
         origin = ours.origin if ours and ours.sha256 == sha256 else "placed by hand"
         return Fetched(path, sha256, origin, wanted.label)
@@ -165,25 +171,30 @@ def _already_there(path: Path, wanted: _Source) -> Fetched | None:
     return None  # ours, but damaged since, or from a source that is no longer wanted
 
 
-def _recorded(path: Path) -> Fetched | None:
+def recorded(path: Path) -> Fetched | None:
+    """What the download of the raw file `path` left beside it; None if this code never fetched it."""
     try:
         return Fetched(**{**read_json(source_path(path)), "path": path})
     except (DataError, TypeError):
         return None
 
 
+def seen_before(entry: Entry, path: Path) -> str:
+    """The checksum of an earlier download, where none is published; "" where there is none to go by."""
+    before = recorded(path)
+    return before.sha256 if before and not entry.sha256 and before.origin in ("official", "archive") else ""
+
+
 # Where from ----------------------------------------------------------------------------------------------------------
 
 
-def _sources(entry: Entry, mirror: str | None) -> list[_Source]:
-    sources = [_Source("official", entry.url, entry.sha256, entry.bytes, "")]
+def _sources(entry: Entry, mirror: str | None, seen: str) -> list[_Source]:
+    sha256 = entry.sha256 or seen
+    sources = [_Source("official", entry.url, sha256, entry.bytes, "")]
     if entry.archive_url:
-        sources.append(_Source("archive", entry.archive_url, entry.sha256, entry.bytes, ""))
+        sources.append(_Source("archive", entry.archive_url, sha256, entry.bytes, ""))
     if mirror:
-        sums = _mirror_text(mirror, "SHA256SUMS")
-        if sums is None:
-            raise DownloadError(f"mirror {mirror}: no SHA256SUMS there; expected a folder or URL prefix that has one")
-        sha256 = _checksums(sums, mirror).get(entry.file)
+        sha256 = mirror_checksums(mirror).get(entry.file)
         if sha256 is not None:
             address = _join(mirror, entry.file)
             label = "" if sha256 == entry.sha256 else _mirror_label(mirror, entry.file)
@@ -191,7 +202,15 @@ def _sources(entry: Entry, mirror: str | None) -> list[_Source]:
     return sources
 
 
-def _checksums(text: str, mirror: str) -> dict[str, str]:
+def mirror_checksums(mirror: str) -> dict[str, str]:
+    """SHA-256 by file name, as the mirror's SHA256SUMS lists them.
+
+    Raises:
+        DownloadError: it has no such list, or one that cannot be read.
+    """
+    text = _mirror_text(mirror, "SHA256SUMS")
+    if text is None:
+        raise DownloadError(f"mirror {mirror}: no SHA256SUMS there; expected a folder or URL prefix that has one")
     sums = {}
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():

@@ -4,7 +4,6 @@ import itertools
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from createrec.data.batch import EdgeBatch, TrainingData
@@ -63,6 +62,8 @@ def cooccurrence_neighbours(edges: EdgeBatch, user_count: int, item_count: int, 
     Returns:
         Neighbours int64 [items, count] and weights float32 [items, count].
     """
+    from scipy import sparse  # takes as long to load as all of this package, and UltraGCN alone wants it
+
     device = edges.items.device
     user, item = edges.users.cpu().numpy(), edges.items.cpu().numpy()
     matrix = sparse.csr_matrix((np.ones(len(user)), (user, item)), shape=(user_count, item_count))

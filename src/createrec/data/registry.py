@@ -1,8 +1,9 @@
 """The public datasets of the paper: where each comes from and what Table 1 says it holds.
 
-The rows live in `registry.csv` beside this module. An empty `sha256` or `bytes` means that nobody has published one:
-the checksum of what came is then recorded, not compared. The counts of amazon-office are those of the official file
-(it is used by the LOOM setup and has no row in Table 1).
+The rows live in `registry.csv` beside this module. The checksums are those that public repositories name which hold the
+official files, at least two for each. An empty `sha256` means that none was found: the checksum of what came first is
+then recorded, and later downloads are held to it. No second address is known to hold the same bytes. The counts of
+amazon-office are those of the official file (it is used by the LOOM setup and has no row in Table 1).
 """
 
 import csv
@@ -11,6 +12,9 @@ from functools import cache
 from importlib import resources
 
 from createrec.errors import ConfigError
+
+DEMO = "demo"
+"""The made dataset beside the public ones (createrec.data.synthetic)."""
 
 
 @dataclass(frozen=True)

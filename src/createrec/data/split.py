@@ -10,7 +10,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from safetensors import SafetensorError
@@ -18,9 +18,11 @@ from safetensors.numpy import load_file
 from safetensors.numpy import save as serialized
 
 from createrec.config import EvaluationConfig, LeaveOneOutSetup, TemporalSetup
-from createrec.data.interactions import Interactions
 from createrec.errors import DataError
 from createrec.files import atomic_path, with_sorted_header
+
+if TYPE_CHECKING:  # it loads pyarrow, which nobody needs who has a split
+    from createrec.data.interactions import Interactions
 
 # The random targets of `target: random` are drawn per user, the same for every model.
 TARGET_SEED = 17
@@ -237,7 +239,7 @@ def _cut(row_user: np.ndarray, times: np.ndarray, usable: np.ndarray, quantile: 
     return np.where(before >= 2, before, 0), cut
 
 
-def split(interactions: Interactions, setup: TemporalSetup | LeaveOneOutSetup) -> Split:
+def split(interactions: "Interactions", setup: TemporalSetup | LeaveOneOutSetup) -> Split:
     """Splits a dataset; a pure function of the interactions and the setup.
 
     Raises:

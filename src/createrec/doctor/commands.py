@@ -10,27 +10,39 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil
-import requests
-
 from createrec.data import registry
+from createrec.doctor.hosts import reachable
 from createrec.errors import CreaterecError
 from createrec.provenance import package_version
 
 PACKAGES = ("torch", "snakemake", "numpy", "scipy", "pandas", "pyarrow", "pydantic", "optuna", "safetensors")
 PRODUCT_SIZE, PRODUCTS = 2048, 3
-TIMEOUT_SECONDS = 5
 GIGABYTE = 1 << 30
 
 
 def register(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("doctor", help="print versions, devices, speed and reachable hosts, for a bug report")
     command.add_argument("--offline", action="store_true", help="do not ask the download hosts")
-    command.set_defaults(run=lambda options: print("\n".join(f"{k:<18}{v}" for k, v in findings(options.offline))))
+    command.add_argument("--data", action="store_true", help="of each dataset: what is known, reachable and here")
+    command.set_defaults(run=run_doctor)
+
+
+def run_doctor(options: argparse.Namespace) -> None:
+    if options.data:
+        from createrec.data.datasets import RAW
+        from createrec.doctor import datasets
+
+        lines = datasets.findings(RAW, os.environ.get("CREATEREC_MIRROR"), options.offline)
+    else:
+        lines = findings(options.offline)
+    for subject, finding in lines:
+        print(f"{subject:<19}{finding}", flush=True)
 
 
 def findings(offline: bool = False) -> Iterator[tuple[str, str]]:
     """What is found here, as (subject, finding) pairs; a part that fails says so and the rest goes on."""
+    import psutil
+
     yield "createrec", package_version()
     yield "python", f"{platform.python_version()} on {platform.platform()}"
     yield "packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
@@ -46,7 +58,7 @@ def findings(offline: bool = False) -> Iterator[tuple[str, str]]:
         for host in dict.fromkeys(
             urlsplit(entry.url)._replace(path="/").geturl() for entry in registry.datasets().values()
         ):
-            yield "download host", f"{host} {_reachable(host)}"
+            yield "download host", f"{host} {reachable(host)}"
 
 
 def _version(package: str) -> str:
@@ -86,14 +98,6 @@ def _devices() -> Iterator[tuple[str, str]]:
 
 def _mirror(mirror: str) -> str:
     if "://" in mirror:
-        return f"{mirror} {_reachable(mirror.rstrip('/') + '/SHA256SUMS')}"
+        return f"{mirror} {reachable(mirror.rstrip('/') + '/SHA256SUMS')}"
     sums = Path(mirror, "SHA256SUMS")
     return f"{mirror} {'has' if sums.is_file() else 'has no'} SHA256SUMS"
-
-
-def _reachable(address: str) -> str:
-    try:
-        status = requests.head(address, timeout=TIMEOUT_SECONDS, allow_redirects=True).status_code
-    except requests.RequestException as error:
-        return f"cannot be reached ({type(error).__name__})"
-    return f"answers ({status})"

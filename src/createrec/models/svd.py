@@ -9,7 +9,6 @@ h is the user's training row (`fold_in: true`: the history at query time, unscal
 
 import numpy as np
 import torch
-from scipy import sparse
 from torch import Tensor
 
 from createrec.config import SVDConfig
@@ -32,6 +31,8 @@ class SVD(Recommender):
         self.register_buffer("factors", torch.zeros(data.item_count, rank, device=data.device))
 
     def fit(self) -> None:
+        from scipy import sparse  # takes as long to load as all of this package, and no other model wants it here
+
         edges = build_edges(self.data)
         users, items = edges.users.cpu().numpy(), edges.items.cpu().numpy()
         shape = (self.data.user_count, self.data.item_count)

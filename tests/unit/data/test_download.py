@@ -146,6 +146,27 @@ def test_unknown_checksum_is_recorded_as_it_came(entry, tmp_path):
     assert fetch(replace(entry, sha256="", bytes=None), tmp_path).sha256 == SHA256
 
 
+def test_later_downloads_are_held_to_the_checksum_of_the_first_where_none_is_published(server, entry, tmp_path):
+    entry = replace(entry, sha256="", bytes=None)
+    fetch(entry, tmp_path).path.unlink()
+    server.paths[FILE].body = BODY + b"."
+    with pytest.raises(DownloadError, match=f"has that of the first download, {SHA256}; delete it to accept another"):
+        fetch(entry, tmp_path)
+    assert names(tmp_path) == [f"{FILE}.source.json"]
+    source_path(tmp_path / FILE).unlink()
+    assert fetch(entry, tmp_path).path.read_bytes() == BODY + b"."
+
+
+def test_a_mirrors_checksum_says_nothing_of_the_official_file(server, entry, tmp_path):
+    entry = replace(entry, sha256="", bytes=None)
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / FILE).write_bytes(BODY + b"mirrored")
+    (mirror / "SHA256SUMS").write_text(f"{hashlib.sha256(BODY + b'mirrored').hexdigest()}  {FILE}\n")
+    fetch(entry, tmp_path / "raw", str(mirror)).path.unlink()
+    assert fetch(entry, tmp_path / "raw").path.read_bytes() == BODY
+
+
 @pytest.mark.parametrize("etag", ['"one"', ""])
 def test_cut_connections_are_continued(server, entry, tmp_path, etag):
     served = server.paths[FILE] = Served(cuts=[100_000, 200_000], etag=etag)
