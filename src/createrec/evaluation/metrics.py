@@ -35,13 +35,14 @@ def coverage_at_k(top: np.ndarray, item_count: int, k: int) -> float:
     """Distinct items in all users' first k, over a number of items.
 
     Args:
-        top: recommended items, best first, [users, at least k].
+        top: recommended items, best first, [users, at least k]; -1 where there was none left.
         item_count: of the whole catalogue, or of the training rows (`coverage_of`).
 
     >>> coverage_at_k(np.array([[0, 1, 2], [1, 0, 3]]), 8, 2)
     0.25
     """
-    return len(np.unique(top[:, :k])) / item_count
+    shown = top[:, :k]
+    return len(np.unique(shown[shown >= 0])) / item_count
 
 
 def metrics(ranks: np.ndarray, top: np.ndarray, item_count: int, cutoffs: Sequence[int]) -> dict[str, float]:

@@ -23,13 +23,19 @@ CUDA_BLOCK_SCORES = 256_000_000
 ITEMS_PER_GROUP = 16
 # More candidates than so many times k mean ties.
 MOST_CANDIDATES = 4
+# Rank of a target that was removed as seen: behind every cutoff, however short the catalogue, and an int32.
+OUT_OF_REACH = 2**31 - 1
 # Rows compared at once on a CPU, so that the outcome is summed while it is still in the cache.
 COUNT_ROWS = 32
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """Ranks int64 [queries] (1 = best) and the best items int64 [queries, k], best first."""
+    """Ranks int64 [queries] (1 = best) and the best items int64 [queries, k], best first.
+
+    A target that left the ranking as seen has the rank OUT_OF_REACH. Where fewer than k items are left to recommend,
+    the places behind them hold -1.
+    """
 
     ranks: np.ndarray
     top: np.ndarray
@@ -142,7 +148,7 @@ def rank(model: Recommender, queries: Queries, *, remove_seen: bool, k: int) -> 
     """Ranks every query's target among the whole catalogue.
 
     Args:
-        remove_seen: items of the history leave the ranking; a target that is one of them ranks behind all others.
+        remove_seen: items of the history leave the ranking; a target that is one of them is out of reach.
         k: length of the lists of best items; 0 = none.
 
     Raises:
@@ -166,8 +172,13 @@ def rank(model: Recommender, queries: Queries, *, remove_seen: bool, k: int) -> 
             remove_seen_(scores, batch.histories)
         ranks.append(target_ranks(scores, targets).cpu())
         if k:
-            top.append(top_items(scores, k).cpu())
+            best = top_items(scores, k)
+            removed = scores.gather(1, best.clamp(max=scores.shape[1] - 1)) == -torch.inf  # NaN gives no place
+            top.append(best.masked_fill_(removed, -1).cpu())
     if not finite:
         raise TrainingError("the model's scores are not numbers: its parameters diverged; lower training.learning_rate")
     empty = torch.empty(0, dtype=torch.int64)
-    return Ranking(torch.cat([empty, *ranks]).numpy(), (torch.cat(top) if top else empty[:, None]).numpy())
+    found = torch.cat([empty, *ranks]).numpy()
+    if remove_seen:
+        found[queries.target_is_seen] = OUT_OF_REACH
+    return Ranking(found, (torch.cat(top) if top else empty[:, None]).numpy())

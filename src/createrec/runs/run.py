@@ -16,7 +16,7 @@ from safetensors.torch import save as serialized
 
 from createrec.config import NAME_PATTERN, EvaluationConfig, ModelConfig, ModelSettings, TrainingConfig, validate
 from createrec.data.batch import TrainingData
-from createrec.data.split import Split
+from createrec.data.split import Queries, Split
 from createrec.errors import CheckpointError, ConfigError, DataError
 from createrec.evaluation.metrics import ndcg_at_k, recall_at_k
 from createrec.evaluation.ranking import rank
@@ -76,12 +76,28 @@ def build_run(run: Run, split: Split, device: torch.device) -> tuple[Recommender
     return build_model(model_settings(run), training_data(split, run.fold, device), randomness), randomness
 
 
-def validation(model: Recommender, split: Split, run: Run) -> Callable[[], dict[str, float]]:
-    """A function that ranks the validation queries; test rows are not even read."""
+def validation_queries(split: Split, run: Run) -> Queries:
+    """What a training that is watched, or a search, is measured on.
+
+    Raises:
+        DataError: there is no such query, or none that can be a hit.
+    """
     evaluation = EvaluationConfig(**run.evaluation)
     queries = split.queries("validation", evaluation)
     if not len(queries):
         raise DataError(f"{run.dataset}: no validation query; lower setups.temporal.validation_quantile")
+    if evaluation.remove_seen and queries.target_is_seen.all():
+        raise DataError(
+            f"{run.dataset}: all {len(queries):,} validation targets are items that their users had before, and seen "
+            f"items leave the ranking, so that none can be a hit; set datasets.{run.dataset}.remove_seen to false"
+        )
+    return queries
+
+
+def validation(model: Recommender, split: Split, run: Run) -> Callable[[], dict[str, float]]:
+    """A function that ranks the validation queries; test rows are not even read."""
+    evaluation = EvaluationConfig(**run.evaluation)
+    queries = validation_queries(split, run)
 
     def measure() -> dict[str, float]:
         ranks = rank(model, queries, remove_seen=evaluation.remove_seen, k=0).ranks

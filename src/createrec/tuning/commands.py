@@ -33,8 +33,9 @@ def register(commands: argparse._SubParsersAction) -> None:
 
 def run_tune(options: argparse.Namespace) -> None:
     from createrec.data.split import Split
+    from createrec.runs.run import run_of_slice, validation_queries
     from createrec.tuning.choice import choose, means, train_finalists, write_choice
-    from createrec.tuning.outputs import best_trial, write_best, write_importance, write_trials
+    from createrec.tuning.outputs import best_trial, refuse_equals, write_best, write_importance, write_trials
     from createrec.tuning.study import StudySettings, run_study
 
     if options.workers < 1:
@@ -45,9 +46,11 @@ def run_tune(options: argparse.Namespace) -> None:
         raise DataError(
             f"{options.statistics}: does not belong to {options.split} of {settings.run['dataset']}; split again"
         )
+    validation_queries(split, run_of_slice(settings.run))
     study = run_study(settings, split, options.journal, device=options.device, workers=options.workers)
     write_trials(study, settings, options.trials)
     best_trial(study)  # an error that says why, where there is none
+    refuse_equals(study)
     trainings = train_finalists(settings, split, options.journal, device=options.device, workers=options.workers)
     write_choice(trainings, options.choice)
     write_best(study, settings, trainings, statistics, options.best)

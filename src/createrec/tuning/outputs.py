@@ -61,6 +61,21 @@ def best_trial(study: optuna.Study) -> FrozenTrial:
     return max(complete, key=lambda trial: (trial.value, -trial.number))
 
 
+def refuse_equals(study: optuna.Study) -> None:
+    """A search whose trials all end alike has found nothing, and its first trial is not the best one.
+
+    Raises:
+        TrainingError: no complete trial reached anything, or all of several reached the same.
+    """
+    values = [trial.value for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
+    if values and (max(values) == 0 or (len(values) > 1 and min(values) == max(values))):
+        raise TrainingError(
+            f"the study {study.study_name} adopts nothing: its {len(values)} complete trials all reached a validation "
+            f"ndcg@10 of {100 * values[0]:.2f} %, so that no setting can be told from another; see what "
+            "`createrec stats` says of the validation users and of seen targets"
+        )
+
+
 def best_settings(study: optuna.Study, settings: StudySettings, trainings: Sequence[Training]) -> dict[str, Any]:
     """The chosen finalist's searched settings, with the epochs of the last phase that led to its best epochs.
 

@@ -9,7 +9,8 @@ from createrec.config import EvaluationConfig
 from createrec.data.split import Queries
 from createrec.errors import TrainingError
 from createrec.evaluation import ranking
-from createrec.evaluation.ranking import query_batch, rank, remove_seen_, target_ranks, top_items
+from createrec.evaluation.metrics import coverage_at_k, metrics
+from createrec.evaluation.ranking import OUT_OF_REACH, query_batch, rank, remove_seen_, target_ranks, top_items
 from createrec.models.base import Recommender
 from createrec.randomness import Randomness
 
@@ -107,7 +108,8 @@ def test_rank_equals_plain_sorting_for_every_block_size(problem, remove_seen, bl
         if remove_seen:
             scores = [-np.inf if item in history else score for item, score in enumerate(scores)]
         order = sorted_items(scores)
-        assert found.ranks[user] == order.index(queries.target[user]) + 1
+        gone = remove_seen and queries.target[user] in history
+        assert found.ranks[user] == (OUT_OF_REACH if gone else order.index(queries.target[user]) + 1)
         assert found.top[user].tolist() == order[:5]
 
 
@@ -115,7 +117,27 @@ def test_a_target_at_the_head_of_the_list_has_the_rank_of_its_place(problem):
     model, queries, _ = problem
     found = rank(model, queries, remove_seen=True, k=50)
     places = (found.top == queries.target[:, None]).argmax(1) + 1
-    assert np.array_equal(places, found.ranks)
+    assert np.array_equal(places[~queries.target_is_seen], found.ranks[~queries.target_is_seen])
+
+
+@pytest.mark.parametrize("items", [4, 50])
+def test_a_target_that_was_removed_is_a_hit_at_no_cutoff(items):
+    """Even where the catalogue is shorter than the cutoff, and no model may gain by it."""
+    queries = Queries(np.arange(2), np.array([1, 2]), np.array([1, 0, 1]), np.array([0, 1, 3]))
+    model = Fixed(training_data_of([[0]] * 2, items), torch.rand(2, items))
+    found = rank(model, queries, remove_seen=True, k=100)
+    assert found.ranks.tolist()[0] == OUT_OF_REACH
+    values = metrics(found.ranks, found.top, items, (10, 100))
+    assert values["recall@100"] == 0.5
+    assert 1 not in found.top[0]
+    assert 0 not in found.top[1] and 1 not in found.top[1]
+    assert sorted(found.top[1].tolist()) == sorted([-1, -1, *range(2, items)])
+    kept = rank(model, queries, remove_seen=False, k=100)
+    assert metrics(kept.ranks, kept.top, items, (100,))["recall@100"] == 1.0
+
+
+def test_coverage_counts_no_empty_place():
+    assert coverage_at_k(np.array([[0, 1, -1], [1, -1, -1]]), 4, 3) == 0.5
 
 
 def test_query_batches_hold_the_queries_histories():

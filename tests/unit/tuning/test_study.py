@@ -23,7 +23,7 @@ from createrec.errors import ConfigError, TrainingError
 from createrec.plan import resolve
 from createrec.tuning import study as study_module
 from createrec.tuning.choice import Training
-from createrec.tuning.outputs import best_settings, best_trial, write_trials
+from createrec.tuning.outputs import best_settings, best_trial, refuse_equals, write_trials
 from createrec.tuning.study import StudySettings, distribution, finished, run_study, without_test
 from createrec.tuning.worker import receive, send
 
@@ -76,6 +76,16 @@ def _serve(connection: Any, curve: Any) -> None:
 def serve_flat(connection: Any, *_: Any) -> None:
     """Every epoch reaches the dropout's value."""
     _serve(connection, lambda settings: [("train", settings["dropout"])] * settings["training"]["epochs"])
+
+
+def serve_zero(connection: Any, *_: Any) -> None:
+    """No trial reaches anything."""
+    _serve(connection, lambda settings: [("train", 0.0)] * 2)
+
+
+def serve_quarter(connection: Any, *_: Any) -> None:
+    """Every trial reaches the same."""
+    _serve(connection, lambda settings: [("train", 0.25)] * 2)
 
 
 def serve_warmup(connection: Any, *_: Any) -> None:
@@ -343,6 +353,28 @@ def test_a_study_without_a_complete_trial_is_an_error_that_says_why(pretend) -> 
     study, _ = pretend(serve_killed, {"dropout": [0.1]}, trials=2)
     with pytest.raises(TrainingError, match=r"no complete trial: .*signal 9"):
         best_trial(study)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.25])
+def test_a_study_whose_trials_all_end_alike_adopts_nothing(pretend, value) -> None:
+    alike, _ = pretend(serve_zero if value == 0 else serve_quarter)
+    with pytest.raises(TrainingError, match=f"adopts nothing: its 4 complete trials all .* of {100 * value:.2f} %"):
+        refuse_equals(alike)
+
+
+def test_a_study_whose_trials_differ_is_taken(pretend) -> None:
+    refuse_equals(pretend(serve_flat)[0])
+
+
+def test_nothing_is_searched_where_no_validation_target_can_be_a_hit(
+    tiny_split: Split, tmp_path: Path, slice_of, arguments, capsys
+) -> None:
+    same = dataclasses.replace(tiny_split, items=np.zeros_like(tiny_split.items))
+    assert main(arguments(slice_of(SPACE), same)) != 0
+    message = capsys.readouterr().err
+    assert "validation targets are items that their users had before" in message
+    assert "set datasets.demo.remove_seen to false" in message
+    assert not (tmp_path / "journal.log").exists()
 
 
 def test_a_worker_that_cannot_start_ends_the_study(pretend) -> None:
