@@ -214,6 +214,14 @@ class UltraGCNEncoderConfig(GraphEncoderConfig):
     l2: Weight = Field(1e-4, description="weight of the batch's squared embeddings")
 
 
+@kind("graph", "BPR-MF", "createrec.models.bprmf:BPRMFEncoder")
+class BPRMFEncoderConfig(GraphEncoderConfig):
+    """BPR-MF: matrix factorisation with a pairwise loss (beyond the paper)."""
+
+    kind: Literal["bprmf"] = "bprmf"
+    l2: Weight = Field(1e-4, description="weight of the batch's squared embeddings")
+
+
 # --- alignment ----------------------------------------------------------------------------------------------------
 
 
@@ -403,6 +411,39 @@ class SelfGNNConfig(TrainableConfig):
     augmentation_dimension: Count = 32
     augmentation_weight: Weight = 1e-6
     l2: Weight = Field(1e-2, description="weight of the summed squares of whole tables, at each step")
+
+
+@kind("model", "Most popular", "createrec.models.popular:Popular")
+class PopularConfig(ModelConfig):
+    """Most popular items (beyond the paper)."""
+
+    kind: Literal["popular"] = "popular"
+
+
+@kind("model", "Markov", "createrec.models.markov:Markov")
+class MarkovConfig(ModelConfig):
+    """First-order Markov chain over items (beyond the paper)."""
+
+    kind: Literal["markov"] = "markov"
+    window: Count = Field(1, description="how far behind an item its successors may stand; at distance d one counts 1/d")
+    popularity_weight: Weight = Field(0.01, description="weight of an item's share of all rows")
+
+
+@kind("model", "Item-kNN", "createrec.models.itemknn:ItemKNN")
+class ItemKNNConfig(ModelConfig):
+    """Item-kNN with cosine similarity (beyond the paper)."""
+
+    kind: Literal["itemknn"] = "itemknn"
+    neighbours: Count = Field(200, description="most similar items that speak for an item")
+    shrinkage: Weight = Field(10.0, description="added to the cosine's denominator: less trust in rare items")
+
+
+@kind("model", "EASE", "createrec.models.ease:EASE")
+class EASEConfig(ModelConfig):
+    """EASE, a linear autoencoder in closed form (beyond the paper)."""
+
+    kind: Literal["ease"] = "ease"
+    l2: Positive = 100.0
 
 
 @kind("model", "LOOM", "createrec.models.loom:LOOM", remark="reconstruction")
@@ -640,12 +681,24 @@ class CurvesConfig(Strict):
     seeds: tuple[int, ...]
 
 
+class OtherTraining(Strict):
+    """Models of Table 2 trained under another reading."""
+
+    datasets: tuple[str, ...]
+    models: tuple[str, ...]
+    settings: dict[str, Any] = Field(default_factory=dict, description="of the model, or of its sequence encoder")
+    shown_as: str | None = Field(None, description="the model of Table 2 whose reading it is; null = the model itself")
+
+
 class SensitivityConfig(Strict):
     """What the paper leaves open and only another training can show (docs/protocol.md)."""
 
     datasets: tuple[str, ...] = ()
     models: tuple[str, ...] = Field((), description="models of sequences")
     max_lengths: tuple[Count, ...] = Field((), description="beside the model's own")
+    trainings: dict[str, OtherTraining] = Field(
+        default_factory=dict, description="reading, as it is shown (`positions=oldest`) -> trainings"
+    )
     seeds: tuple[int, ...] = ()
 
 
@@ -676,6 +729,16 @@ class ValidationConfig(Strict):
 
     datasets: tuple[str, ...] = ()
     models: dict[str, PublishedGrid] = Field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+
+
+class BeyondConfig(Strict):
+    """Simple baselines that the paper does not have, beside its models."""
+
+    datasets: tuple[str, ...] = Field((), description="split by time, beside Table 2")
+    leave_one_out: tuple[str, ...] = Field((), description="data sets in the setup of Table 3")
+    beside: tuple[str, ...] = Field((), description="models of the paper, where its table has them")
+    models: tuple[str, ...] = Field((), description="simple baselines")
     seeds: tuple[int, ...] = ()
 
 
@@ -799,6 +862,7 @@ class ProjectConfig(Strict):
     ablations: AblationsConfig = AblationsConfig()
     sensitivity: SensitivityConfig = SensitivityConfig()
     validation: ValidationConfig = ValidationConfig()
+    beyond: BeyondConfig = BeyondConfig()
     tuning: TuningConfig = TuningConfig()
 
     _files: tuple[str, ...] = PrivateAttr(())
@@ -821,11 +885,14 @@ class ProjectConfig(Strict):
     def _names_exist(self) -> "ProjectConfig":
         parts = {name: getattr(self, name) for name in type(self).model_fields if name != "ablations"}
         parts |= {f"ablations.{name}": part for name, part in self.ablations}
+        parts |= {f"sensitivity.trainings.{name}": part for name, part in self.sensitivity.trainings.items()}
         used = {("table1", "datasets", name) for name in self.table1}
         for where, part in parts.items():
             used |= {(where, "datasets", name) for name in getattr(part, "datasets", ())}
             used |= {(where, "models", name) for name in getattr(part, "models", ())}
         used |= {("tuning", "spaces", name) for name in self.tuning.spaces}
+        used |= {("beyond.leave_one_out", "datasets", name) for name in self.beyond.leave_one_out}
+        used |= {("beyond.beside", "models", name) for name in self.beyond.beside}
         for where, family, name in sorted(used):
             known = self.datasets if family == "datasets" else self.models
             if name not in known:

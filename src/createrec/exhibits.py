@@ -293,6 +293,18 @@ EXHIBITS = (
         group="validation",
         cells="createrec.plan:validation_cells",
     ),
+    Exhibit(
+        name="beyond",
+        kind="table",
+        title="Beyond the paper",
+        section="",
+        render="createrec.paper.beyond:beyond",
+        caption="Simple baselines that the paper does not have, beside its models.",
+        reading="The notes under the table say where a simple baseline is above a model of the paper.",
+        wants="beyond",
+        group="beyond",
+        cells="createrec.plan:beyond_cells",
+    ),
 )
 BY_NAME: Mapping[str, Exhibit] = {exhibit.name: exhibit for exhibit in EXHIBITS}
 # Group -> the exhibit that plans it.

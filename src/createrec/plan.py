@@ -369,6 +369,15 @@ def sensitivity_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]
                     yield Cell(run, {"switch": f"max_length={length}"})
                 run = make_run(config, dataset, model, "unretrained", seed, fold="unretrained")
                 yield Cell(run, {"switch": "retrained=false"})
+    for switch, other in part.trainings.items():
+        for dataset in other.datasets:
+            for model in other.models:
+                composed = "sequence" in type(config.models[model]).model_fields
+                overrides = {"sequence": other.settings} if composed else other.settings
+                for seed in part.seeds:
+                    variant = re.sub(r"[^\w.-]+", "-", switch)
+                    run = make_run(config, dataset, model, variant, seed, overrides=overrides)
+                    yield Cell(run, {"switch": switch, "shown_as": other.shown_as or model})
 
 
 def validation_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
@@ -383,6 +392,22 @@ def validation_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
                         config, dataset, model, variant, seed, setup="time-to-split", overrides=settings, tuned=False
                     )
                     yield Cell(run, {"grid_point": point})
+
+
+def beyond_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
+    """The paper's models as Tables 2 and 3 have them, then the simple baselines, in either setup."""
+    part = wanted(config, exhibit)
+    for setup, table, papers, datasets in (
+        ("temporal", "table2", config.table2, part.datasets),
+        ("leave-one-out", "table3", config.table3, part.leave_one_out),
+    ):
+        beside = [model for model in part.beside if model in papers.models]
+        own = "beyond" if setup == "temporal" else f"beyond-{setup}"
+        for dataset in datasets:
+            for models, variant, seeds in ((beside, table, papers.seeds), (part.models, own, part.seeds)):
+                for model in models:
+                    for seed in seeds:
+                        yield Cell(make_run(config, dataset, model, variant, seed, setup=setup), {"setup": setup})
 
 
 def plan(config: ProjectConfig) -> dict[str, list[Cell]]:

@@ -183,18 +183,41 @@ def test_the_shipped_configuration_resolves_every_run():
 
 
 def test_trainings_of_the_sensitivity_change_one_thing_each(config):
-    cells = [cell for cell in plan(config)["sensitivity"] if cell.run.seed == 0]
+    cells = [cell for cell in plan(config)["sensitivity"] if (cell.run.dataset, cell.run.seed) == (BEAUTY, 0)]
     for model in ("sasrec", "create"):
         default = make_run(config, BEAUTY, model)
         found = {cell.labels["switch"]: cell.run for cell in cells if cell.run.model == model}
-        assert set(found) == {"max_length=10", "max_length=200", "retrained=false"}
+        assert set(found) == {"max_length=10", "max_length=200", "retrained=false", "positions=oldest"}
         for length in (10, 200):
             run = found[f"max_length={length}"]
             own = {"sequence": {"max_length": length}} if model == "create" else {"max_length": length}
             assert run.settings == merge(default.settings, own) != default.settings
             assert (run.fold, run.evaluation) == ("test", default.evaluation)
+        own = {"sequence": {"positions": "oldest"}} if model == "create" else {"positions": "oldest"}
+        assert found["positions=oldest"].settings == merge(default.settings, own) != default.settings
         assert found["retrained=false"].settings == default.settings
         assert found["retrained=false"].fold == "unretrained"
+
+
+def test_a_reading_may_be_another_models_training(config):
+    cells = [cell for cell in plan(config)["sensitivity"] if cell.labels["switch"] == "fold_in=true"]
+    assert {cell.run.dataset for cell in cells} == {BEAUTY, "amazon-sports", "ml-1m"}
+    assert {(cell.run.model, cell.labels["shown_as"], cell.run.settings["fold_in"]) for cell in cells} == {
+        ("svd-fold-in", "svd", True)
+    }
+
+
+def test_beyond_stands_beside_the_papers_own_runs(config):
+    cells = plan(config)["beyond"]
+    office = {
+        (cell.run.model, cell.run.variant, cell.run.setup) for cell in cells if cell.run.dataset == "amazon-office"
+    }
+    simple = {"popular", "markov", "itemknn", "ease", "bprmf"}
+    assert {(model, "beyond-leave-one-out", "leave-one-out") for model in simple} < office
+    assert ("loom", "table3", "leave-one-out") in office
+    assert "svd" not in {model for model, *_ in office}, "Table 3 has none"
+    beauty = {(cell.run.model, cell.run.variant) for cell in cells if cell.run.dataset == BEAUTY}
+    assert {("svd", "table2"), ("ease", "beyond")} < beauty
 
 
 # --- a person's own runs -------------------------------------------------------------------------------------------

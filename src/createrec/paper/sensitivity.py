@@ -1,9 +1,11 @@
 """How far the numbers of Table 2 move under the protocol's other readings (docs/protocol.md).
 
 A record holds its metrics once more under each switch of the evaluation; the trained model is the same. What only
-another training can show has records of its own, the plan's group `sensitivity`.
+another training can show has records of its own, the plan's group `sensitivity`. Two readings bring most models down to
+the paper's level, so they stand side by side first.
 """
 
+import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,21 +14,29 @@ from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import Estimate, Results
 from createrec.paper.render import Page, Sheet, Shown, page_to_html, page_to_markdown, write_csv, write_text
 from createrec.paper.reported import printed, reported_values
-from createrec.paper.tables import TABLE2_METRICS, exact_percent, seeds_note, show_estimate
+from createrec.paper.tables import BY_DESIGN, TABLE2_METRICS, exact_percent, seeds_note, show_estimate
 
 DEFAULT = "default"
+SEEN_LEFT_IN = "remove_seen=false"
+LATER_READING = "target=random,history_strict=true,target_draws=10"  # how the authors' group measures later
 _HEADER = ["dataset", "model", "switch", "metric", "mean_percent", "std_percent", "seeds", "seeds_planned", "label"]
+_HEADER += ["draws_std_percent"]
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One metric of one model under one switch (`target=first`, `max_length=10`), or as configured (DEFAULT)."""
+    """One metric of one model under one switch (`target=first`, `max_length=10`), or as configured (DEFAULT).
+
+    Attributes:
+        draws_std: sample standard deviation over the draws of a random target, averaged over seeds; None without any.
+    """
 
     dataset: str
     model: str
     switch: str
     metric: str
     estimate: Estimate
+    draws_std: float | None = None
 
 
 def readings(results: Results) -> Iterator[Reading]:
@@ -40,23 +50,70 @@ def readings(results: Results) -> Iterator[Reading]:
                 for metric in TABLE2_METRICS:
                     values = tuple(one[switch][metric] for one in measured if metric in one.get(switch, {}))
                     planned = results.estimate(cells, metric, dataset)
-                    yield Reading(dataset, model, switch, metric, replace(planned, values=values))
-            trained = results.cells("sensitivity", dataset, model)
+                    spreads = [
+                        one[switch][name] for one in measured if (name := f"spread {metric}") in one.get(switch, {})
+                    ]
+                    spread = statistics.fmean(spreads) if spreads else None
+                    yield Reading(dataset, model, switch, metric, replace(planned, values=values), spread)
+            trained = results.cells("sensitivity", dataset)
+            trained = [cell for cell in trained if cell.labels.get("shown_as", cell.run.model) == model]
             for switch in dict.fromkeys(cell.labels["switch"] for cell in trained):
-                cells = results.cells("sensitivity", dataset, model, switch=switch)
+                cells = [cell for cell in trained if cell.labels["switch"] == switch]
                 for metric in TABLE2_METRICS:
                     estimate = results.estimate(cells, metric, dataset)
                     if estimate.run:
                         yield Reading(dataset, model, switch, metric, estimate)
 
 
-def sensitivity_page(found: list[Reading]) -> Page:
-    """A part per data set: a row per model and switch, and the paper's row where it has one."""
+def _papers_rows() -> dict[tuple[str, str], dict[str, str]]:
+    """(data set, model) -> metric -> what Table 2 of the paper prints."""
     paper: dict[tuple[str, str], dict[str, str]] = {}
     for row in reported_values():
         if row.table == "table2":
             paper.setdefault((row.dataset, row.model), {})[row.metric] = printed(row.value)
-    parts = []
+    return paper
+
+
+def _shown(reading: Reading) -> Shown:
+    """`1.93`, or `1.93 (draws ± 0.05)` where targets were drawn several times."""
+    draws = "" if reading.draws_std is None else f" (draws ± {100 * reading.draws_std:.2f})"
+    return Shown(show_estimate(reading.estimate) + draws)
+
+
+def two_readings(found: list[Reading]) -> Sheet:
+    """The default, seen items left in, and the group's later reading, beside the paper's rows."""
+    paper, rows = _papers_rows(), []
+    for dataset, model in dict.fromkeys((reading.dataset, reading.model) for reading in found):
+        if (dataset, model) not in paper or model in BY_DESIGN:
+            continue
+        place = (dataset_name(dataset), model_name(model))
+        theirs = tuple(Shown(paper[dataset, model].get(metric, "–")) for metric in TABLE2_METRICS)
+        rows.append(((*place, "the paper"), theirs))
+        for switch, name in (
+            (DEFAULT, DEFAULT),
+            (SEEN_LEFT_IN, "seen items left in"),
+            (LATER_READING, "random target"),
+        ):
+            here = {
+                one.metric: one for one in found if (one.dataset, one.model, one.switch) == (dataset, model, switch)
+            }
+            if here:
+                cells = tuple(_shown(here[metric]) if metric in here else Shown("–") for metric in TABLE2_METRICS)
+                rows.append(((*place, name), cells))
+    notes = (
+        "Random target: one random item after the cut, the history before its time stamp alone, the mean over ten "
+        "draws; how the authors' group measures in its later public code. Seen items are removed there.",
+        seeds_note([reading.estimate for reading in found]),
+    )
+    caption = "Two readings of the protocol that lead to the paper's level."
+    columns = tuple(map(metric_name, TABLE2_METRICS))
+    return Sheet("readings", "", caption, notes, ("Dataset", "Model", "Reading"), columns, tuple(rows))
+
+
+def sensitivity_page(found: list[Reading]) -> Page:
+    """The two readings, then a part per data set: a row per model and switch, and the paper's row where it has one."""
+    paper = _papers_rows()
+    parts = [("Two readings at the paper's level", two_readings(found))] if found else []
     for dataset in dict.fromkeys(reading.dataset for reading in found):
         here = [reading for reading in found if reading.dataset == dataset]
         rows = []
@@ -67,7 +124,7 @@ def sensitivity_page(found: list[Reading]) -> Page:
             ours: dict[str, list[Shown]] = {}
             for reading in here:
                 if reading.model == model:
-                    ours.setdefault(reading.switch, []).append(Shown(show_estimate(reading.estimate)))
+                    ours.setdefault(reading.switch, []).append(_shown(reading))
             rows += [((model_name(model), switch), tuple(cells)) for switch, cells in ours.items()]
         labels = dict.fromkeys(reading.estimate.label for reading in here if reading.estimate.label)
         notes = (seeds_note([reading.estimate for reading in here]), *(f"Data: {label}." for label in labels))
@@ -78,8 +135,9 @@ def sensitivity_page(found: list[Reading]) -> Page:
         )
     paragraph = (
         "One trained model a seed serves nearly all rows: a switch changes the queries, never the training. The "
-        "default is the configuration's own protocol. Rows of max_length and of retrained=false (the validation rows "
-        "are not learnt from) are trainings of their own, with the settings and epochs that were tuned for the default."
+        "default is the configuration's own protocol. Rows of max_length, positions, fold_in and retrained=false (the "
+        "validation rows are not learnt from) are trainings of their own, with the settings and epochs that were tuned "
+        "for the default; fold_in=true has a rank and scaling of its own."
     )
     return Page("How sensitive the numbers are to the protocol", (paragraph,), tuple(parts))
 
@@ -92,7 +150,7 @@ def write_sensitivity(results: Results, folder: Path) -> None:
             *(reading.dataset, reading.model, reading.switch, reading.metric),
             exact_percent(reading.estimate.mean) if reading.estimate.run else None,
             *(exact_percent(reading.estimate.std), len(reading.estimate.values), reading.estimate.planned),
-            reading.estimate.label,
+            *(reading.estimate.label, exact_percent(reading.draws_std)),
         ]
         for reading in found
     ]

@@ -22,7 +22,7 @@ from createrec.runs.run import (
     validation,
 )
 
-EVERYTHING = (*TRAINABLE, "random", "poprnd", "svd")
+EVERYTHING = (*TRAINABLE, "random", "poprnd", "svd", "popular", "markov", "itemknn", "ease")
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +229,11 @@ CHANGES = {
         "global_weight": 0.7,
     },
     "svd": {"rank": 3, "popularity_scaling": 1.0, "fold_in": True},
+    "popular": {},
+    "markov": {"window": 3, "popularity_weight": 1.0},
+    "itemknn": {"neighbours": 2, "shrinkage": 5.0},
+    "ease": {"l2": 1.0},
+    "bprmf": {"dimension": 16, "graph_last": 2, "graph_percent": 50, "l2": 1.0},
 }
 TRAINING = {
     "epochs": 2,
@@ -243,6 +248,7 @@ TRAINING = {
 SILENT = {
     ("lightgcn", "batch_size"),
     ("ultragcn", "batch_size"),
+    ("bprmf", "batch_size"),
     ("sasrec", "edge_batch_size"),
     ("bert4rec", "edge_batch_size"),
 }
