@@ -41,7 +41,8 @@ def test_the_spaces_of_the_project_hold_existing_settings_and_the_defaults(confi
 
 def test_every_model_that_is_fitted_has_a_space(config) -> None:
     fitted = {name for name, model in config.models.items() if hasattr(model, "training")}
-    assert fitted | {"svd"} == set(config.tuning.spaces)
+    closed_form = {"svd", "svd-fold-in", "markov", "itemknn", "ease"}
+    assert fitted | closed_form == set(config.tuning.spaces)
 
 
 def test_all_studies_have_one_budget_and_run_on_validation(config) -> None:
