@@ -425,7 +425,9 @@ class MarkovConfig(ModelConfig):
     """First-order Markov chain over items (beyond the paper)."""
 
     kind: Literal["markov"] = "markov"
-    window: Count = Field(1, description="how far behind an item its successors may stand; at distance d one counts 1/d")
+    window: Count = Field(
+        1, description="how far behind an item its successors may stand; at distance d one counts 1/d"
+    )
     popularity_weight: Weight = Field(0.01, description="weight of an item's share of all rows")
 
 
