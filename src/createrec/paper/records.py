@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ from createrec.plan import Cell, Run, plan
 
 NOT_RUN = "not run"
 NO_DATA = "not run (data not at hand)"
+FEWEST_HITS = 4
+"""A mean over test users with fewer hits has a 95 % interval that includes zero: p ± 1.96 sqrt(p / n), p n < 3.84. That
+of NDCG is no narrower, because hits weigh differently there."""
 LEVEL = 0.95  # of every interval that is shown
 _NEEDED = ("label", "data", "settings", "evaluation", "metrics", "history")
 
@@ -36,12 +39,19 @@ class Estimate:
         planned: seeds the plan asks for.
         label: what is special about the data, from the records; "" = nothing.
         missing: why absent seeds are absent: NOT_RUN or NO_DATA.
+        hits: mean over seeds of the users whose target is within the metric's cutoff; None where that says nothing.
     """
 
     values: tuple[float, ...]
     planned: int
     label: str = ""
     missing: str = NOT_RUN
+    hits: float | None = None
+
+    @property
+    def above_zero(self) -> bool:
+        """Whether enough users stand behind the mean to tell it from zero."""
+        return self.hits is None or self.hits >= FEWEST_HITS
 
     @property
     def run(self) -> bool:
@@ -70,6 +80,20 @@ class Estimate:
         if not self.values:
             return self.missing
         return "run" if len(self.values) == self.planned else f"run ({len(self.values)} of {self.planned} seeds)"
+
+
+def _hits(records: Sequence[Mapping[str, Any]], metric: str) -> float | None:
+    """Test users with a hit at the cutoff of an accuracy metric, as a mean over records; None for other metrics."""
+    family, _, cutoff = metric.partition("@")
+    recall = f"recall@{cutoff}"
+    if family not in ("ndcg", "recall") or not records:
+        return None
+    counts = [
+        record["metrics"][recall] * record["data"]["test_users"]
+        for record in records
+        if recall in record["metrics"] and "test_users" in record["data"]
+    ]
+    return statistics.fmean(counts) if len(counts) == len(records) else None
 
 
 class Results:
@@ -152,6 +176,7 @@ class Results:
             planned=len(cells),
             label="; ".join(sorted({record["label"] for record in records if record["label"]})),
             missing=self.missing(dataset),
+            hits=_hits(records, metric),
         )
 
     def labels(self, cells: Iterable[Cell]) -> list[str]:

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from createrec.data.split import FEW_TEST_USERS
 from createrec.errors import DataError
 from createrec.exhibits import Exhibit, find, function, wanted
 from createrec.files import read_json
 from createrec.paper.names import ALIGNMENTS, dataset_name, metric_name, model_name
-from createrec.paper.records import NO_DATA, NOT_RUN, Estimate, Results
+from createrec.paper.records import FEWEST_HITS, NO_DATA, NOT_RUN, Estimate, Results
 from createrec.paper.render import Mark, Sheet, Shown, to_html, to_latex, to_markdown, write_csv, write_text
 from createrec.plan import Cell
 
@@ -76,15 +77,19 @@ def show_estimate(estimate: Estimate) -> str:
 
 
 def marks(entries: Sequence[Entry]) -> list[Mark]:
-    """Best and second best among rivals, as printed: numbers that print alike share a mark."""
+    """Best and second best among rivals, as printed: numbers that print alike share a mark.
+
+    What cannot be told from zero does not compete.
+    """
     shown: dict[tuple[str, ...], set[float]] = {}
-    for entry in entries:
-        if entry.rivals is not None and entry.estimate.run:
+    competing = [entry.rivals is not None and entry.estimate.run and entry.estimate.above_zero for entry in entries]
+    for entry, competes in zip(entries, competing, strict=True):
+        if competes:
             shown.setdefault(entry.rivals, set()).add(float(percent(entry.estimate.mean)))
     ranked = {rivals: sorted(values, reverse=True) for rivals, values in shown.items()}
     found: list[Mark] = []
-    for entry in entries:
-        order = ranked.get(entry.rivals, []) if entry.rivals is not None and entry.estimate.run else []
+    for entry, competes in zip(entries, competing, strict=True):
+        order = ranked[entry.rivals] if competes else []
         # One number alone has beaten nobody.
         place = order.index(float(percent(entry.estimate.mean))) if len(order) > 1 else len(order)
         found.append("best" if place == 0 and order else "second" if place == 1 and len(order) > 1 else "")
@@ -101,6 +106,34 @@ def seeds_note(estimates: Iterable[Estimate]) -> str:
         return "In %; one seed, so without a deviation."
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return f"In %; mean ± sample standard deviation over {number} seeds."
+
+
+def users_notes(results: Results, cells: Sequence[Cell]) -> list[str]:
+    """What stands behind the numbers of each data set: how many users, and how many targets nobody could hit."""
+    notes = []
+    for dataset in dict.fromkeys(cell.run.dataset for cell in cells):
+        records = [results.record(cell.run) for cell in cells if cell.run.dataset == dataset]
+        facts = next((record["data"] for record in records if record is not None), {})
+        if "test_users" not in facts:
+            continue
+        shares = [f"{100 * facts[key]:.1f} % {what}" for key, what in _SHARES.items() if facts.get(key) is not None]
+        name, users = dataset_name(dataset), facts["test_users"]
+        notes.append(f"{name}: {users:,} test users; of their targets {' and '.join(shares)}.")
+        if users < FEW_TEST_USERS:
+            notes.append(
+                f"Warning: the {users:,} test users of {name} are few. Numbers with fewer than {FEWEST_HITS} hits, "
+                "which cannot be told from zero, do not compete and give no gain."
+            )
+        removed = any(record is not None and record["evaluation"].get("remove_seen") for record in records)
+        if removed and facts.get("seen_targets"):
+            notes.append(
+                f"Warning: on {name} seen items leave the ranking, so that {100 * facts['seen_targets']:.1f} % of the "
+                f"targets cannot be hit; datasets.{dataset}.remove_seen: false leaves them in."
+            )
+    return notes
+
+
+_SHARES = {"cold_targets": "do not occur in training", "seen_targets": "were seen before"}
 
 
 def common_notes(results: Results, cells: Sequence[Cell], estimates: Sequence[Estimate]) -> list[str]:
@@ -174,8 +207,10 @@ def write_sheet(sheet: Sheet, stem: Path) -> None:
 
 
 def gain(ours: Estimate, baseline: Estimate) -> float | None:
-    """Relative gain of the means; None where either is missing or the baseline is zero."""
-    return ours.mean / baseline.mean - 1 if ours.run and baseline.run and baseline.mean else None
+    """Relative gain of the means; None where either is missing, or cannot be told from zero."""
+    if not (ours.run and baseline.run and baseline.mean and ours.above_zero and baseline.above_zero):
+        return None
+    return ours.mean / baseline.mean - 1
 
 
 def models_table(
@@ -216,7 +251,8 @@ def models_table(
     reading = [seeds_note(estimates), "Best in bold, second best underlined."]
     if {"sasrec", "create"} <= set(models):
         reading.append("Gain: CREATE over SASRec, of the means.")
-    everything = (*reading, *notes, *common_notes(results, results.plan[exhibit.group], estimates))
+    cells = results.plan[exhibit.group]
+    everything = (*reading, *notes, *users_notes(results, cells), *common_notes(results, cells, estimates))
     return Table(exhibit, everything, ("Dataset", "Metric"), tuple(entries), gains)
 
 
@@ -242,7 +278,8 @@ def table3(results: Results, exhibit: Exhibit) -> Table:
 def _finish(results: Results, exhibit: Exhibit, index: tuple[str, ...], entries: list[Entry], *notes: str) -> Table:
     estimates = [entry.estimate for entry in entries]
     reading = (seeds_note(estimates), "Best in bold, second best underlined.", *notes)
-    everything = (*reading, *common_notes(results, results.plan[exhibit.group], estimates))
+    cells = results.plan[exhibit.group]
+    everything = (*reading, *users_notes(results, cells), *common_notes(results, cells, estimates))
     return Table(exhibit, everything, index, tuple(entries), {})
 
 

@@ -217,3 +217,47 @@ def test_table1_by_hand(world):
 def test_a_table_that_is_not_in_the_paper(world):
     with pytest.raises(ConfigError, match="table '6': unknown; known: table1, table2"):
         write_table(world.results(), "6", world.out / "table6")
+
+
+# --- how much stands behind a table -----------------------------------------------------------------------------------
+
+
+def with_users(world, dataset, recall=None, **facts):
+    """Gives all records of a data set a number of test users and the shares of their targets."""
+    for path in world.records.glob(f"{dataset}/*/table2/*/record.json"):
+        record = json.loads(path.read_text())
+        record["data"] |= facts
+        record["metrics"] |= {} if recall is None else {f"recall@{k}": recall for k in (10, 100)}
+        path.write_text(json.dumps(record))
+
+
+def test_test_users_and_targets_nobody_can_hit_stand_in_the_notes(world):
+    with_users(world, "ml-1m", test_users=1143, cold_targets=0.007)
+    with_users(world, "amazon-beauty", test_users=8041, cold_targets=0.1497, seen_targets=0.25)
+    notes = built(world, "table2").notes
+    assert "MovieLens-1M: 1,143 test users; of their targets 0.7 % do not occur in training." in notes
+    assert (
+        "Amazon Beauty: 8,041 test users; of their targets 15.0 % do not occur in training and 25.0 % were seen before."
+    ) in notes
+    warnings = [note for note in notes if note.startswith("Warning")]
+    assert warnings == [
+        "Warning: on Amazon Beauty seen items leave the ranking, so that 25.0 % of the targets cannot be hit; "
+        "datasets.amazon-beauty.remove_seen: false leaves them in."
+    ]
+
+
+def test_few_test_users_are_warned_of_and_numbers_near_zero_do_not_compete(world):
+    with_users(world, "ml-1m", recall=3.5 / 50, test_users=50, cold_targets=0.0)
+    made = built(world, "table2")
+    assert any("Warning: the 50 test users of MovieLens-1M are few." in note for note in made.notes)
+    mine = [(entry, mark) for entry, mark in zip(made.entries, marks(made.entries), strict=True)]
+    mine = [
+        (e, m) for e, m in mine if e.coordinates["dataset"] == "ml-1m" and "coverage" not in e.coordinates["metric"]
+    ]
+    assert mine
+    assert {mark for _, mark in mine} == {""}
+    assert all(entry.gain is None for entry, _ in mine)
+    with_users(world, "ml-1m", recall=4 / 50, test_users=50)
+    made = built(world, "table2")
+    found = [m for e, m in zip(made.entries, marks(made.entries), strict=True) if e.coordinates["dataset"] == "ml-1m"]
+    assert "best" in found
