@@ -24,7 +24,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command; errors meant for people are one message and exit status 1."""
+    """Runs one command; errors meant for people are one line, and exit status 2 (refused) or 1 (failed)."""
     # Threads that spin while others hold the cores are ruinous; must be set before torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -34,8 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except CreaterecError as error:
-        print(f"createrec: error: {error}", file=sys.stderr)
-        return 1
+        print(f"createrec: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return error.status
     except BrokenPipeError:
         sys.stderr.close()
         return 1

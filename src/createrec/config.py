@@ -10,11 +10,12 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -30,7 +31,7 @@ from pydantic import (
     model_validator,
 )
 
-from createrec.errors import ConfigError
+from createrec.errors import ConfigError, known_names
 from createrec.exhibits import EXHIBITS, SWEPT
 from createrec.kinds import choice, kind, name_of, of_role, stand_alone
 
@@ -898,7 +899,7 @@ class ProjectConfig(Strict):
         for where, family, name in sorted(used):
             known = self.datasets if family == "datasets" else self.models
             if name not in known:
-                raise ValueError(f"{where}.{family}: unknown name '{name}'; known: {', '.join(known)}")
+                raise ValueError(f"{where}.{family}: unknown name '{name}'; {known_names(name, known)}")
         return self
 
 
@@ -965,18 +966,88 @@ def validate(settings: Mapping[str, Any], where: str = "config", cls: type[BaseM
     """Validates a plain mapping against a settings class.
 
     Raises:
-        ConfigError: one line per finding, each with its key and what was expected.
+        ConfigError: every finding with its key, what was expected and what was given; to an unknown key the known ones.
     """
     try:
         return cls.model_validate(settings)
     except ValidationError as error:
-        lines = []
-        for finding in error.errors():
-            key = ".".join(str(part) for part in finding["loc"]) or "(top level)"
-            given = json.dumps(finding["input"], default=str, skipkeys=True)  # a YAML key may be anything
-            given = given if len(given) < 80 else given[:77] + "..."
-            lines.append(f"  {key}: {finding['msg']} (given: {given})")
-        raise ConfigError(f"{where}: {len(lines)} problem(s)\n" + "\n".join(lines)) from None
+        found = [_explained(finding, cls) for finding in error.errors()]
+        if len(found) > 1:
+            found = [f"{len(found)} problems: " + "; ".join(f"({n}) {text}" for n, text in enumerate(found, start=1))]
+        raise ConfigError(f"{where}: {found[0]}") from None
+
+
+def _explained(finding: Mapping[str, Any], cls: type[BaseModel]) -> str:
+    """One finding of pydantic's, in our words where its own speak of its insides."""
+    keys, holder, here = _located(finding["loc"], cls)
+    key = ".".join(keys) or "(top level)"
+    given = json.dumps(finding["input"], default=str, skipkeys=True)  # a YAML key may be anything
+    given = given if len(given) < 80 else given[:77] + "..."
+    if finding["type"] == "extra_forbidden" and holder is not None:
+        names = [field.alias or name for name, field in holder.model_fields.items()]
+        return f"{key}: no such key; {known_names(keys[-1], names)}"
+    if finding["type"] == "union_tag_invalid":
+        tags = [tag.strip("'") for tag in finding["ctx"]["expected_tags"].split(", ")]
+        return f"{key}: no such kind '{finding['ctx']['tag']}'; {known_names(finding['ctx']['tag'], tags)}"
+    if finding["type"] == "union_tag_not_found":
+        return f"{key}: expected a mapping with a key 'kind', one of {', '.join(dict(_members(here)))} (given: {given})"
+    message = finding["msg"].removeprefix("Value error, ")
+    return f"{key}: {message} (given: {given})" if keys else message
+
+
+def _located(loc: tuple[Any, ...], cls: type[BaseModel]) -> tuple[list[str], type[BaseModel] | None, Any]:
+    """A finding's place as the person wrote it, the settings class that the last key is looked up in, and the
+    annotation of what stands there.
+
+    Pydantic's own place names the member of a union by its tag, too.
+    """
+    keys: list[str] = []
+    here: Any = cls
+    holder: type[BaseModel] | None = None
+    for part in loc:
+        members = dict(_members(here))
+        if len(members) > 1 and part in members:
+            here = members[part]
+        elif not str(part).startswith("function-"):
+            if part != "[key]":
+                keys.append(str(part))
+            holder, here = _inside(list(members.values()), part)
+    return keys, holder, here
+
+
+def _members(annotation: Any, tag: Any = None) -> Iterator[tuple[Any, Any]]:
+    """The alternatives of an annotation, each with the tag that a union tells it by; itself where there are none."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        tags = [each.tag for each in arguments[1:] if isinstance(each, Tag)]
+        yield from _members(arguments[0], tags[0] if tags else tag)
+    elif origin in (Union, UnionType):
+        for argument in arguments:
+            yield from _members(argument, tag)
+    else:
+        kind = annotation.model_fields.get("kind") if _is_settings(annotation) else None
+        yield (kind.default if kind is not None else tag or annotation), annotation
+
+
+def _is_settings(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _inside(members: list[Any], part: Any) -> tuple[type[BaseModel] | None, Any]:
+    """The settings class among alternatives, and the annotation of what it, a map or a list holds at `part`."""
+    for member in members:
+        if _is_settings(member):
+            fields = {field.alias or name: field for name, field in member.model_fields.items()}
+            if part not in fields:  # what a class takes beside its fields is of one type, too
+                extra = member.__annotations__.get("__pydantic_extra__")
+                return member, get_args(extra)[1] if extra else None
+            field = fields[part]
+            return member, Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+        if get_origin(member) is dict:
+            return None, get_args(member)[1]
+        if get_origin(member) in (tuple, list):
+            return None, get_args(member)[0]
+    return None, None
 
 
 # Settings that are paths, by their keys; `*` stands for any key.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from createrec.config import NAME_PATTERN, ProjectConfig, merge, read_yaml, validate
-from createrec.errors import ConfigError
+from createrec.errors import ConfigError, known_names
 from createrec.exhibits import GROUPS, Exhibit, function, wanted
 from createrec.kinds import Kind, Role, part_kind
 
@@ -155,7 +155,7 @@ def resolve(
     """
     for family, name, known in (("dataset", dataset, config.datasets), ("model", model, config.models)):
         if name not in known:
-            raise ConfigError(f"unknown {family} '{name}'; known: {', '.join(known)}")
+            raise ConfigError(f"unknown {family} '{name}'; {known_names(name, known)}")
     cls = type(config.models[model])
     settings = _layers(config, dataset, model, overrides or {}, tuned)
     inherited: dict[str, Any] = {}

@@ -54,7 +54,7 @@ def test_a_model_with_one_bit_flipped_is_not_evaluated(drill) -> None:
     content[-5] ^= 1
     model.write_bytes(content)
     outcome = exercise._run()
-    assert outcome.status == 1 and "not the bytes that its training.json speaks of" in outcome.printed, outcome.printed
+    assert outcome.status == 2 and "not the bytes that its training.json speaks of" in outcome.printed, outcome.printed
 
 
 def test_a_checkpoint_with_one_bit_flipped_is_not_resumed(drill) -> None:
@@ -68,7 +68,7 @@ def test_a_checkpoint_with_one_bit_flipped_is_not_resumed(drill) -> None:
         content[place] ^= 1
         checkpoint.write_bytes(content)
         outcome = exercise._run()
-        assert outcome.status == 1 and "damaged checkpoint" in outcome.printed, outcome.printed
+        assert outcome.status == 2 and "damaged checkpoint" in outcome.printed, outcome.printed
         assert f"delete {checkpoint.relative_to(exercise.folder)}" in outcome.printed
     checkpoint.unlink()
     assert exercise._run().status == 0

@@ -196,7 +196,7 @@ def test_evaluate_repeats_the_record_and_refuses_another_training(project, capsy
     assert again["sensitivity"] == record["sensitivity"]
     for change in ({"seed": 5}, {"settings": {**run["settings"], "warmup_epochs": 9}}, {"fold": "validation"}):
         capsys.readouterr()
-        assert cli.main(command_of_evaluate(project, {**run, **change}, folder)) == 1
+        assert cli.main(command_of_evaluate(project, {**run, **change}, folder)) == 2
         err = capsys.readouterr().err
         assert f"training.json: was trained otherwise: {next(iter(change))}" in err and "train the run again" in err
 
@@ -208,17 +208,19 @@ NOWHERE = ["--split", "none.safetensors", "--statistics", "none.json", "--model"
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "beuty", "sasrec"], "unknown dataset 'beuty'"),
-        (["run", "mine", "sasrecc"], "unknown model 'sasrecc'"),
-        (["run", "mine", "sasrec", "--set", "dropuot=0.1"], "dropuot"),
+        (["run", "mien", "sasrec"], "unknown dataset 'mien'; known: mine; did you mean 'mine'?"),
+        (["run", "mine", "sasrecc"], "unknown model 'sasrecc'; known: "),
+        (["run", "mine", "sasrec", "--set", "dropuot=0.1"], "dropuot: no such key; known: kind, dimension, training, "),
         (["run", "mine", "sasrec", "--set", "dropout"], "expected KEY=VALUE"),
         (["run", "mine", "sasrec", "--set", "training=1", "training.epochs=2"], "training"),
         (["run", "mine", "sasrec", "--set", "heads=3"], "multiple of heads 3"),
-        (["run", "mine", "sasrec", "--device", "tpu"], "device 'tpu'"),
+        (["run", "mine", "sasrec", "--device", "tpu"], "device 'tpu': expected auto, cpu, cuda or cuda:N"),
+        (["run", "mine", "sasrec", "--device", "cuda:77"], "device 'cuda:77': "),
         (["stats", "beuty"], "unknown dataset 'beuty'"),
         (["train", "--settings", "{", *NOWHERE], "--settings: not JSON"),
         (["train", "--settings", "[1]", *NOWHERE], "expected a JSON object"),
-        (["train", "--settings", '{"sead": 1}', *NOWHERE], "sead"),
+        (["train", "--settings", '{"sead": 1}', *NOWHERE], "no such key 'sead'; known: dataset, "),
+        (["train", "--settings", '{"seed": 1}', *NOWHERE], "lacks dataset, model, variant, setup, fold, settings"),
         (["train", "--settings", SLICE, *NOWHERE], "none.safetensors"),
         (["recommend", "nowhere", "--history", "i1"], "nowhere: not a trained run"),
         (["recommend", "nowhere"], "either --history or --histories"),
@@ -229,9 +231,9 @@ NOWHERE = ["--split", "none.safetensors", "--statistics", "none.json", "--model"
 def test_errors_are_one_message_without_a_traceback(project, capsys, monkeypatch, arguments, words):
     monkeypatch.chdir(project)
     capsys.readouterr()
-    assert main(project, *arguments) == 1
+    assert main(project, *arguments) == 2
     out, err = capsys.readouterr()
-    assert err.startswith("createrec: error: ")
+    assert err.startswith("createrec: error: ") and err.count("\n") == 1
     assert words in err
     assert "Traceback" not in err + out
 
@@ -239,7 +241,7 @@ def test_errors_are_one_message_without_a_traceback(project, capsys, monkeypatch
 def test_a_configuration_with_a_misspelt_key_is_explained(project, capsys, tmp_path):
     (tmp_path / "overlay.yaml").write_text("evalution: {}\n")
     files = [str(project / "config.yaml"), str(tmp_path / "overlay.yaml")]
-    assert cli.main(["models", "--config", *files]) == 1
+    assert cli.main(["models", "--config", *files]) == 2
     assert "evalution" in capsys.readouterr().err
 
 

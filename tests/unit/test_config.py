@@ -28,11 +28,27 @@ def test_the_projects_configuration_and_its_overlays_are_valid():
 @pytest.mark.parametrize(
     ("overlay", "words"),
     [
-        ({"datsets": {}}, ["datsets", "Extra inputs"]),
-        ({"models": {"sasrec": {"kind": "sasrec", "dropuot": 0.1}}}, ["models.sasrec", "dropuot"]),
+        ({"datsets": {}}, ["datsets: no such key; known: data, datasets, ", "did you mean 'datasets'?"]),
+        (
+            {"models": {"sasrec": {"kind": "sasrec", "dropuot": 0.1}}},
+            ["models.sasrec.dropuot: no such key; known: ", "blocks, heads, dropout", "did you mean 'dropout'?"],
+        ),
+        (
+            {"models": {"create": {"kind": "create", "sequence": {"kind": "sasrec", "head": 1}}}},
+            ["models.create.sequence.head: no such key; known: ", "did you mean 'heads'?"],
+        ),
+        (
+            {"models": {"create": {"sequence": {"kind": "sas"}}}},
+            ["models.create.sequence: no such kind 'sas'; known: sasrec, "],
+        ),
+        ({"models": {"create": {"graph": {"l2": 1}}}}, ["models.create.graph: expected", "one of lightgcn, ultragcn"]),
+        ({"datasets": {"shop": {"file": {"pth": "x", "path": "x"}}}}, ["datasets.shop.file.pth: ", "'path'?"]),
+        ({"setups": {"leave_one_out": {}}}, ["setups.leave_one_out: no such key", "did you mean 'leave-one-out'?"]),
+        ({"ablations": {"warmup": {"valus": [1]}}}, ["ablations.warmup.valus: no such key; known: ", "'values'?"]),
+        ({"tuning": {"spaces": {"svd": {"rank": {"low": 1, "hgh": 2}}}}}, ["tuning.spaces.svd.rank.hgh: ", "'high'?"]),
         ({"models": {"sasrec": {"kind": "sasrec", "dropout": 1.5}}}, ["dropout", "less than 1", "1.5"]),
         ({"models": {"x": {"kind": "transformer"}}}, ["models.x", "transformer"]),
-        ({"table1": ["amazon-beuty"]}, ["table1.datasets", "amazon-beuty", "known"]),
+        ({"table1": ["amazon-beuty"]}, ["table1.datasets", "amazon-beuty", "known", "did you mean 'amazon-beauty'?"]),
         ({"table2": {"models": ["sasrecc"]}}, ["table2.models", "sasrecc"]),
         ({"ablations": {"warmup": {"values": ["many"]}}}, ["ablations.warmup.values.0", "many"]),
         ({"models": {"l": {"kind": "lightgcn", "graph_last": 3, "graph_percent": 5}}}, ["graph_last", "exclude"]),

@@ -13,10 +13,11 @@ rule prepare:
         "logs/prepare/{dataset}.log",
     benchmark:
         "results/benchmarks/prepare/{dataset}.jsonl"
-    retries: 2
+    # A download tries again itself, and waits; a file that is not what it should be is not another one the next time.
+    retries: 0
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=8000,
         runtime=60,
     params:
         settings=prepare_settings,
@@ -43,9 +44,10 @@ rule split:
         "logs/split/{dataset}/{setup}.log",
     benchmark:
         "results/benchmarks/split/{dataset}/{setup}.jsonl"
+    retries: 0  # what cannot be split now cannot be split the next time
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=8000,
         runtime=20,
     params:
         settings=split_settings,

@@ -16,7 +16,7 @@ from createrec.data.interactions import Interactions
 from createrec.data.prepare import DATASET_FILE, INTERACTIONS_FILE, prepare, write_dataset
 from createrec.data.split import Split, split, statistics
 from createrec.data.synthetic import demo_interactions
-from createrec.errors import ConfigError, DataError
+from createrec.errors import ConfigError, DataError, known_names
 from createrec.files import read_json, sha256_of, write_json
 from createrec.options import RESULTS
 from createrec.provenance import rule_version
@@ -133,8 +133,9 @@ def split_dataset(
     What is there already is taken if it was made from today's file, settings and code; else it is made again, and a
     line on standard error says why.
     """
-    if name not in config.datasets and name != registry.DEMO and name not in registry.datasets():
-        raise ConfigError(f"unknown dataset '{name}'; known: {', '.join([*registry.datasets(), registry.DEMO])}")
+    known = list(dict.fromkeys([*config.datasets, *registry.datasets(), registry.DEMO]))
+    if name not in known:
+        raise ConfigError(f"unknown dataset '{name}'; {known_names(name, known)}")
     data, folder = results / "data" / name, results / "splits" / name / setup
     interactions, summary = data / INTERACTIONS_FILE, data / DATASET_FILE
     output, facts = folder / "split.safetensors", folder / "split.json"

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -17,7 +17,7 @@ from safetensors.torch import save as serialized
 from createrec.config import NAME_PATTERN, EvaluationConfig, ModelConfig, ModelSettings, TrainingConfig, validate
 from createrec.data.batch import TrainingData
 from createrec.data.split import Queries, Split
-from createrec.errors import CheckpointError, ConfigError, DataError
+from createrec.errors import CheckpointError, ConfigError, DataError, known_names
 from createrec.evaluation.metrics import ndcg_at_k, recall_at_k
 from createrec.evaluation.ranking import rank
 from createrec.files import atomic_path, discard, locked, sha256_of, write_json
@@ -41,10 +41,13 @@ def run_of_slice(values: Mapping[str, Any]) -> Run:
     Raises:
         ConfigError: keys are missing or unknown, or a value is none of its choices.
     """
-    try:
-        run = Run(**values)
-    except TypeError as error:
-        raise ConfigError(f"--settings: not the slice of a run ({error})") from None
+    names = [each.name for each in fields(Run) if each.name != "sources"]
+    for key in values:
+        if key not in names:
+            raise ConfigError(f"--settings: no such key '{key}'; {known_names(key, names)}")
+    if absent := [key for key in names if key not in values]:
+        raise ConfigError(f"--settings: lacks {', '.join(absent)}; expected the slice of a run")
+    run = Run(**values)
     for key, value, choices in (("setup", run.setup, get_args(Setup)), ("fold", run.fold, get_args(Fold))):
         if value not in choices:
             raise ConfigError(f"--settings: {key} is '{value}', expected {' or '.join(choices)}")

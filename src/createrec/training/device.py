@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import re
 import resource
 import sys
 from collections.abc import Iterator
@@ -37,13 +38,18 @@ def choose_device(name: str = "auto") -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise ConfigError(f"device '{name}': expected auto, cpu, cuda or cuda:N")
+    device, cards = torch.device(name), torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= cards:
+        visible = f"cards 0 to {cards - 1} are visible here" if cards else "no CUDA card is visible here"
+        raise ConfigError(f"device '{name}': {visible}; name another one, or cpu")
     try:
-        device = torch.device(name)
         if device.type == "cuda" and device.index is None:
-            free = [torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count())]
+            free = [torch.cuda.mem_get_info(index)[0] for index in range(cards)]
             device = torch.device("cuda", free.index(max(free)))
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, ValueError) as error:
+    except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device '{name}' cannot be used here: {str(error).splitlines()[0]}") from None
     if device.type == "cuda":
         torch.cuda.set_device(device)

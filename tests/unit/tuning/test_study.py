@@ -383,8 +383,8 @@ def test_a_worker_that_cannot_start_ends_the_study(pretend) -> None:
 
 
 def test_a_device_that_does_not_exist_is_named(tiny_split: Split, slice_of, arguments, capfd) -> None:
-    assert main([*arguments(slice_of(SPACE), tiny_split), "--device", "cuda:77"]) == 1
-    assert "device 'cuda:77' cannot be used here" in capfd.readouterr().err
+    assert main([*arguments(slice_of(SPACE), tiny_split), "--device", "cuda:77"]) == 2
+    assert "device 'cuda:77': " in capfd.readouterr().err
 
 
 def test_two_processes_cannot_run_one_study(pretend, tmp_path: Path) -> None:
