@@ -31,7 +31,7 @@ def test_the_projects_configuration_and_its_overlays_are_valid():
         ({"datsets": {}}, ["datsets: no such key; known: data, datasets, ", "did you mean 'datasets'?"]),
         (
             {"models": {"sasrec": {"kind": "sasrec", "dropuot": 0.1}}},
-            ["models.sasrec.dropuot: no such key; known: ", "blocks, heads, dropout", "did you mean 'dropout'?"],
+            ["models.sasrec.dropuot: no such key; known: ", "block_order", "did you mean 'dropout'?"],
         ),
         (
             {"models": {"create": {"kind": "create", "sequence": {"kind": "sasrec", "head": 1}}}},
