@@ -12,7 +12,7 @@ min_version("9.27")
 
 
 # Beside this file and not in the working directory, so that --directory keeps sets of results apart.
-configfile: f"{workflow.basedir}/config.yaml"
+configfile: f"{workflow.current_basedir}/config.yaml"
 
 
 # The image of `make docker` holds what every rule needs; it is used by `--sdm apptainer` only.

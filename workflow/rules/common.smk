@@ -20,8 +20,10 @@ from createrec.tuning.space import study_slice
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-# The code's folder, seen from the working directory. Relative, so that moving the project reruns nothing.
-ROOT = os.path.relpath(workflow.basedir)
+# The project's folder, whichever Snakefile was named: that of the root, workflow/Snakefile, or one that uses this
+# workflow as a module. Seen from the working directory, so that moving the project reruns nothing.
+PROJECT_FOLDER = Path(str(workflow.current_basedir)).parents[1]
+ROOT = os.path.relpath(PROJECT_FOLDER)
 
 # `createrec` of the environment that runs Snakemake, whether that environment was activated or not. The prefix
 # replaces Snakemake's own, which stops at the first error: without pipefail a failure would hide behind `tee`.
@@ -53,7 +55,7 @@ def configured():
         WorkflowError: a key, value or name is wrong; the message is createrec's own.
     """
     given = workflow.config_settings
-    paths = [] if given.replace_workflow_config else [f"{workflow.basedir}/config.yaml"]
+    paths = [] if given.replace_workflow_config else [str(PROJECT_FOLDER / "config.yaml")]
     paths += map(str, workflow.overwrite_configfiles)
     try:
         settings = read_settings(paths, anchored(given.config, Path.cwd()))
@@ -72,6 +74,10 @@ SETTINGS, PROJECT, PLAN, RUNS = configured()
 onstart:
     write_json("results/config.json", SETTINGS)
     write_json("results/sources.json", {folder: run.sources for folder, run in RUNS.items()})
+    # For its limit of jobs per second Snakemake 9 looks at its queue once a second more for every job that has ended:
+    # a core, after some hundred. The limit protects a cluster's scheduler; processes here need none.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
 
 
 wildcard_constraints:
@@ -86,7 +92,7 @@ wildcard_constraints:
 # Snakemake does not see what a command imports, so each rule names the source files it depends on as inputs. They
 # follow from the imports (createrec.provenance): a file whose edit cannot change a rule's output must not rerun it.
 
-SOURCES = Sources(Path(workflow.basedir, "src", "createrec"))
+SOURCES = Sources(PROJECT_FOLDER / "src" / "createrec")
 
 
 def source_inputs(files):
