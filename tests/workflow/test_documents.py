@@ -39,13 +39,3 @@ def test_the_drawn_workflow_is_the_one_that_runs(snakemake, tmp_path: Path) -> N
     planned = arrows(result.stdout)
     assert ("train", "evaluate") in planned
     assert arrows((ROOT / "docs" / "dag.md").read_text()) == planned
-
-
-def test_the_readme_shows_the_published_table() -> None:
-    """The README's rows are rows of the rendered table, which is made of records alone."""
-    readme = (ROOT / "README.md").read_text()
-    block = readme.partition("<!-- results:begin -->")[2].partition("<!-- results:end -->")[0]
-    rows = [line for line in block.splitlines() if line.startswith("|")]
-    assert len(rows) > 2
-    published = (ROOT / "results" / "published" / "tables" / "table2.md").read_text().splitlines()
-    assert set(rows) <= set(published)

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from createrec.errors import DataError
 from createrec.exhibits import Kind, of_kind
 from createrec.options import RESULTS, add_config, config_of
 
@@ -65,6 +66,19 @@ def _report(options: argparse.Namespace) -> None:
     _name_left_out(results)
 
 
+def _documents(options: argparse.Namespace) -> None:
+    from createrec.paper.documents import write_documents
+    from createrec.paper.records import Results
+
+    published = options.root / RESULTS / "published"
+    results = Results(config_of(options), published / "runs", published / "data", published / "splits", leave_out=True)
+    changed = write_documents(results, options.root, check=options.check)
+    if options.check and changed:
+        names = ", ".join(str(path.relative_to(options.root)) for path in changed)
+        raise DataError(f"{names}: not what the published records give; run `createrec documents`")
+    print("\n".join(f"wrote {path}" for path in changed) or "README.md and docs/ are up to date")
+
+
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--records", type=Path, default=RESULTS / "runs", metavar="DIR", help="the runs' records")
@@ -120,3 +134,11 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     report.add_argument("--gpu", type=Path, default=GPU, metavar="JSON", help="what benchmarks/gpu.py wrote, if it did")
     report.add_argument("--output", type=Path, required=True, metavar="HTML")
     report.set_defaults(run=_report)
+
+    documents = subparsers.add_parser(
+        "documents", help="bring the numbers in README.md and docs/ up to date with the published records"
+    )
+    add_config(documents)
+    documents.add_argument("--root", type=Path, default=Path(), metavar="DIR", help="the project's folder")
+    documents.add_argument("--check", action="store_true", help="change nothing; fail if something is out of date")
+    documents.set_defaults(run=_documents)

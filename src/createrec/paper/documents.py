@@ -1,0 +1,312 @@
+"""The parts of README.md and docs/ that carry numbers: rendered from records, between markers in the text.
+
+A part stands between `<!-- NAME:begin -->` and `<!-- NAME:end -->`. `createrec documents` writes all parts anew and
+leaves the text around them alone; `createrec documents --check` only says which are out of date.
+"""
+
+import csv
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from createrec.errors import DataError
+from createrec.exhibits import GROUPS
+from createrec.paper.claims import Claim, judge, paper_text
+from createrec.paper.costs import costs, costs_sheet
+from createrec.paper.headline import VERDICTS, WHOLE, Headline, headlines
+from createrec.paper.names import dataset_name, model_name
+from createrec.paper.records import NO_DATA, Results
+from createrec.paper.render import Sheet, Shown, to_markdown, write_text
+from createrec.paper.report import read_gpu
+from createrec.plan import Run
+
+BENCH = Path("benchmarks/results/bench.json")
+GPU = Path("benchmarks/results/gpu.json")
+TUNING = Path("results/published/tuning")
+_MARK = "<!-- {name}:{end} -->"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the parts are rendered from.
+
+    Attributes:
+        results: the plan and its records.
+        root: the project's folder, for measurements that are no records (benchmarks, trials of a search).
+    """
+
+    results: Results
+    root: Path
+
+    @cached_property
+    def claims(self) -> list[Claim]:
+        return judge(self.results)
+
+    @cached_property
+    def main(self) -> list[Headline]:
+        return headlines(self.results, self.claims)
+
+    def json(self, path: Path) -> Any:
+        """A measurement; None where there is none."""
+        file = self.root / path
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+    @cached_property
+    def runs(self) -> dict[str, Run]:
+        """Every planned run, by folder."""
+        return {cell.run.folder: cell.run for cells in self.results.plan.values() for cell in cells}
+
+
+def _counts(claims: Iterable[Claim]) -> str:
+    found = Counter(claim.verdict for claim in claims)
+    return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict])
+
+
+def _absent(facts: Facts) -> list[str]:
+    """Names of the planned datasets that are not at hand."""
+    names = dict.fromkeys(run.dataset for run in facts.runs.values())
+    return [dataset_name(name) for name in names if facts.results.missing(name) == NO_DATA]
+
+
+# --- README.md ----------------------------------------------------------------------------------------------------
+
+
+def five_rows(facts: Facts) -> str:
+    """The main claims: claim, verdict, our evidence, command."""
+    rows = [
+        (
+            (one.claim,),
+            (Shown(f"**{one.verdict}**"), Shown("<br>".join(one.evidence) or "–"), Shown(f"`{one.command}`")),
+        )
+        for one in facts.main
+    ]
+    note = (
+        f"Of {len(facts.claims)} claims: {_counts(facts.claims)}. Numbers are in %, differences in points of %. "
+        "Brackets: the 95 % interval over seeds; no bracket: a side has one seed."
+    )
+    sheet = Sheet(
+        "claims", "", note, (), ("Claim of the paper",), ("Verdict", "Our evidence", "Command"), tuple(rows), True
+    )
+    return to_markdown(sheet)
+
+
+def limits(facts: Facts) -> str:
+    """What this reproduction could not do, said plainly."""
+    lines = []
+    if absent := _absent(facts):
+        lines.append(f"**Data.** {' and '.join(absent)} could not be had, so nothing was run on them.")
+    records = {folder: facts.results.record(run) for folder, run in facts.runs.items()}
+    found = [record for record in records.values() if record is not None]
+    labels = dict.fromkeys(record["label"] for record in found if record["label"])
+    lines += [f"**Data.** {label}." for label in labels]
+    wanted = [run for run in facts.runs.values() if facts.results.missing(run.dataset) != NO_DATA]
+    lines.append(
+        f"**Runs.** {len(found)} of the {len(wanted)} runs planned on the data at hand have a record. "
+        "What was not run says so."
+    )
+    lines.append("**LOOM** is a reconstruction from its abstract: neither its code nor its full text could be found.")
+    on_gpu = sum(not str(record.get("device", "cpu")).startswith("cpu") for record in found)
+    gpu = read_gpu(facts.root / GPU)
+    if gpu is None and not on_gpu:
+        lines.append("**GPU.** Nothing was measured on a GPU.")
+    else:
+        measured = f"Speed was measured on {gpu['device']} ([gpu.json]({GPU}))." if gpu else ""
+        lines.append(f"**GPU.** {measured} {on_gpu} of the records were made on a GPU.".replace("  ", " "))
+    return "\n".join(f"- {line}" for line in lines) + "\n"
+
+
+def speed(facts: Facts) -> str:
+    """Three lines: training, ranking, memory, beside the fastest peer of the same run."""
+    found = facts.json(BENCH)
+    if not found:
+        return "Not measured.\n"
+    rows = [row for row in found["measurements"] if "rate" in row]
+
+    def of(quantity: str, shape: str) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
+        here = [row for row in rows if (row["quantity"], row["shape"]) == (quantity, shape)]
+        peers = [row for row in here if row["who"] != "ours" and not row["tuned"] and not row["recorded"]]
+        ours = next((row for row in here if row["who"] == "ours"), None)
+        return ours, max(peers, key=lambda row: row["rate"], default=None)
+
+    lines = []
+    for quantity, what, unit in (
+        ("sasrec", "SASRec", "targets"),
+        ("lightgcn", "LightGCN", "edges"),
+        ("ranking", "Ranking", "users"),
+    ):
+        ours, peer = of(quantity, "beauty")
+        if ours and peer:
+            times = ours["rate"] / peer["rate"]
+            lines.append(
+                f"- {what}: {ours['rate']:,.0f} {unit} per core-second, {times:.0f} times {peer['who']} "
+                f"({peer['rate']:,.0f})."
+            )
+    device = str(found["machine"]["device"]).removeprefix("cpu: ")
+    return f"On the shape of Amazon Beauty ({device}, torch {found['machine']['torch']}):\n\n" + "\n".join(lines) + "\n"
+
+
+# --- docs/reproduction.md -----------------------------------------------------------------------------------------
+
+
+def _claim_table(claims: Sequence[Claim]) -> str:
+    rows = tuple(
+        (
+            (dataset_name(claim.dataset), claim.statement),
+            (Shown(claim.verdict), Shown(paper_text(claim)), Shown(claim.ours)),
+        )
+        for claim in claims
+    )
+    return to_markdown(Sheet("claims", "", "", (), ("Dataset", "Claim"), ("Verdict", "The paper", "Ours"), rows, True))
+
+
+def _costs_of(facts: Facts, titles: Sequence[str]) -> str:
+    found = [cost for cost in costs(facts.results) if cost.shown in titles]
+    if not found:
+        return "nothing was run"
+    minutes, memory = sum(cost.cpu_seconds for cost in found) / 60, max(cost.memory for cost in found)
+    gpu = sum(cost.gpu_seconds for cost in found) / 60
+    ending = f", and {gpu:,.0f} minutes on a GPU" if gpu else ""
+    return (
+        f"{sum(cost.runs for cost in found)} runs, {minutes:,.0f} core-minutes{ending}, at most {memory / 1e9:.1f} GB"
+    )
+
+
+def by_claim(facts: Facts) -> str:
+    """A short section for each main claim, then the claims that no main claim stands for."""
+    blocks = []
+    for one in facts.main:
+        judged = [part for part in one.parts if part.verdict != "not run"]
+        lines = [f"### {one.claim}", "", f"**{one.verdict.capitalize()}** ({one.counts}; {', '.join(one.sources)})."]
+        if one.evidence:
+            lines += ["", *(f"- {line}" for line in one.evidence)]
+        lines += ["", f"Command: `{one.command}`. Spent: {_costs_of(facts, one.sources)}."]
+        if judged:
+            lines += [
+                "",
+                "<details><summary>Each part that could be judged</summary>",
+                "",
+                _claim_table(judged),
+                "</details>",
+            ]
+        blocks.append("\n".join(lines))
+    covered = {id(part) for one in facts.main for part in one.parts}
+    rest: dict[str, list[Claim]] = {}
+    for claim in facts.claims:
+        if id(claim) not in covered:
+            rest.setdefault(claim.source, []).append(claim)
+    for source, claims in rest.items():
+        judged = [claim for claim in claims if claim.verdict != "not run"]
+        name = next(exhibit.name for exhibit in GROUPS.values() if exhibit.title == source)
+        lines = [f"### Further claims of {source}", "", f"{_counts(claims).capitalize()}."]
+        lines += ["", f"Command: `snakemake {name}`. Spent: {_costs_of(facts, (source,))}."]
+        if judged:
+            lines += [
+                "",
+                "<details><summary>Each part that could be judged</summary>",
+                "",
+                _claim_table(judged),
+                "</details>",
+            ]
+        blocks.append("\n".join(lines))
+    return "\n\n".join([WHOLE, *blocks]) + "\n"
+
+
+def what_was_run(facts: Facts) -> str:
+    """Runs with a record, of those planned: a row per dataset, a column per table or figure."""
+    groups = [group for group in facts.results.plan if group in GROUPS]
+    rows = []
+    for dataset in dict.fromkeys(run.dataset for run in facts.runs.values()):
+        cells = []
+        for group in groups:
+            runs = {cell.run.folder: cell.run for cell in facts.results.plan[group] if cell.run.dataset == dataset}
+            done = sum(facts.results.record(run) is not None for run in runs.values())
+            cells.append(Shown(f"{done}/{len(runs)}" if runs else "–"))
+        at_hand = facts.results.missing(dataset) != NO_DATA
+        rows.append(((dataset_name(dataset) + ("" if at_hand else " †"),), tuple(cells)))
+    caption = "Runs with a record, of those planned († data not at hand)."
+    columns = tuple(GROUPS[group].title for group in groups)
+    return to_markdown(Sheet("runs", "", caption, (), ("Dataset",), columns, tuple(rows)))
+
+
+def searches(facts: Facts) -> str:
+    """Every search for settings: trials, hours, the best value, and the choice over several seeds where it was made."""
+    rows = []
+    for path in sorted((facts.root / TUNING).glob("*/*/trials.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            trials = list(csv.DictReader(file))
+        complete = [float(trial["value"]) for trial in trials if trial["state"] == "complete" and trial["value"]]
+        hours = sum(float(trial["seconds"] or 0) for trial in trials) / 3600
+        dataset, model = path.parent.parent.name, path.parent.name
+        best = f"{100 * max(complete):.2f}" if complete else "–"
+        chosen = "several seeds" if (path.parent / "choice.csv").exists() else "the best trial"
+        cells = (str(len(trials)), f"{hours:.2f}", best, chosen)
+        rows.append(((dataset_name(dataset), model_name(model)), tuple(map(Shown, cells))))
+    if not rows:
+        return "No search was published.\n"
+    caption = "Searches for settings on the validation fold; the best is its NDCG@10 in %."
+    headings = ("Trials", "Hours", "Best", "Chosen by")
+    return to_markdown(Sheet("searches", "", caption, (), ("Dataset", "Model"), headings, tuple(rows)))
+
+
+def what_it_costs(facts: Facts) -> str:
+    """Core-minutes and memory of each table and figure."""
+    return to_markdown(costs_sheet(costs(facts.results)))
+
+
+# --- files --------------------------------------------------------------------------------------------------------
+
+# File -> its parts, by the name in the markers.
+PARTS: Mapping[str, Mapping[str, Callable[[Facts], str]]] = {
+    "README.md": {"results": five_rows, "speed": speed, "limits": limits},
+    "docs/reproduction.md": {"runs": what_was_run, "searches": searches, "claims": by_claim},
+    "docs/costs.md": {"costs": what_it_costs},
+}
+
+
+def filled(text: str, parts: Mapping[str, str], where: str) -> str:
+    """The text with each part between its markers.
+
+    Raises:
+        DataError: a part has no markers, or not exactly one pair.
+    """
+    for name, part in parts.items():
+        begin, end = (_MARK.format(name=name, end=end) for end in ("begin", "end"))
+        if (text.count(begin), text.count(end)) != (1, 1) or text.index(begin) > text.index(end):
+            raise DataError(f"{where}: expected {begin} and {end} once each, in this order; put them where it belongs")
+        text = re.sub(
+            f"{re.escape(begin)}.*{re.escape(end)}",
+            lambda _, begin=begin, part=part, end=end: f"{begin}\n{part.strip()}\n{end}",
+            text,
+            flags=re.DOTALL,
+        )
+    return text
+
+
+def outdated(results: Results, root: Path) -> dict[Path, str]:
+    """Each file whose parts are not those of the records -> the text that it should have."""
+    facts, found = Facts(results, root), {}
+    for name, makers in PARTS.items():
+        path = root / name
+        text = path.read_text(encoding="utf-8")
+        wanted = filled(text, {part: make(facts) for part, make in makers.items()}, name)
+        if wanted != text:
+            found[path] = wanted
+    return found
+
+
+def write_documents(results: Results, root: Path, *, check: bool) -> list[Path]:
+    """Brings all parts up to date.
+
+    Returns:
+        The files that changed, or with `check` those that would.
+    """
+    found = outdated(results, root)
+    if not check:
+        for path, text in found.items():
+            write_text(path, text)
+    return list(found)
