@@ -6,7 +6,6 @@ leaves the text around them alone; `createrec documents --check` only says which
 
 import csv
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ class Facts:
 
 
 def _counts(claims: Iterable[Claim]) -> str:
-    found = Counter(claim.verdict for claim in claims)
+    found: Counter[str] = Counter(claim.verdict for claim in claims)
     return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict])
 
 
@@ -278,12 +277,8 @@ def filled(text: str, parts: Mapping[str, str], where: str) -> str:
         begin, end = (_MARK.format(name=name, end=end) for end in ("begin", "end"))
         if (text.count(begin), text.count(end)) != (1, 1) or text.index(begin) > text.index(end):
             raise DataError(f"{where}: expected {begin} and {end} once each, in this order; put them where it belongs")
-        text = re.sub(
-            f"{re.escape(begin)}.*{re.escape(end)}",
-            lambda _, begin=begin, part=part, end=end: f"{begin}\n{part.strip()}\n{end}",
-            text,
-            flags=re.DOTALL,
-        )
+        before, rest = text.split(begin)
+        text = f"{before}{begin}\n{part.strip()}\n{end}{rest.split(end)[1]}"
     return text
 
 

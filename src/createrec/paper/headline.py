@@ -6,9 +6,9 @@ A main claim stands for several of `claims`: which ones is said here, and its ve
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
-from createrec.exhibits import BY_NAME, EXHIBITS
+from createrec.exhibits import BY_NAME, EXHIBITS, wanted
 from createrec.paper.claims import Claim, Verdict, show_difference
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import Estimate, Results
@@ -57,7 +57,7 @@ class Headline:
     @property
     def counts(self) -> str:
         """`2 partly, 1 not reproduced, 3 not run`."""
-        found = Counter(part.verdict for part in self.parts)
+        found: Counter[str] = Counter(part.verdict for part in self.parts)
         return ", ".join(f"{found[verdict]} {verdict}" for verdict in VERDICTS if found[verdict])
 
 
@@ -87,7 +87,7 @@ def _best(results: Results) -> Iterator[str]:
 
 
 def _gain(results: Results) -> Iterator[str]:
-    theirs = {row.dataset: {} for row in reported_values() if row.table == "table2"}
+    theirs: dict[str, dict[str, float]] = {row.dataset: {} for row in reported_values() if row.table == "table2"}
     for row in reported_values():
         if row.table == "table2" and row.metric == METRIC:
             theirs[row.dataset][row.model] = row.value
@@ -105,20 +105,21 @@ def _swept(results: Results, figure: str, dataset: str, value: float, metric: st
     """One point of a figure over one setting, in any metric."""
     exhibit = BY_NAME[figure]
     assert exhibit.sweep is not None
-    cells = results.cells(exhibit.group, dataset, **{exhibit.sweep.setting: value})
+    labels: dict[str, Any] = {exhibit.sweep.setting: value}
+    cells = results.cells(exhibit.group, dataset, **labels)
     return results.estimate(cells, metric, dataset)
 
 
 def _warmup(results: Results) -> Iterator[str]:
     """The warm-up that the paper calls best, or else our best one, beside none."""
-    part = results.config.ablations.warmup
+    part = wanted(results.config, BY_NAME["figure4"])
     for dataset in part.datasets:
-        wanted = described("figure4").get(dataset, {}).get("best")
+        theirs = described("figure4").get(dataset, {}).get("best")
         run = [value for value in part.values if value and _swept(results, "figure4", dataset, value, METRIC).run]
         if not run or not _swept(results, "figure4", dataset, 0, METRIC).run:
             continue
         best = max(run, key=lambda value: _swept(results, "figure4", dataset, value, METRIC).mean)
-        at = wanted if wanted in run else best
+        at = theirs if theirs is not None and theirs in run else best
         told = [
             f"{metric_name(metric)} "
             + show_difference(
@@ -145,7 +146,7 @@ def _alignment(results: Results) -> Iterator[str]:
         ]
         if told:
             yield f"{dataset_name(dataset)}, NDCG@10: {'; '.join(told)}"
-    for dataset in results.config.ablations.barlow_weight.datasets:
+    for dataset in wanted(results.config, BY_NAME["figure5"]).datasets:
         at = described("figure5").get(dataset, {}).get("jump_to", 0.1)
         first, second = (_swept(results, "figure5", dataset, value, METRIC) for value in (at, 0))
         if first.run and second.run:
@@ -153,7 +154,7 @@ def _alignment(results: Results) -> Iterator[str]:
 
 
 def _graph(results: Results) -> Iterator[str]:
-    part = results.config.ablations.graph_size
+    part = wanted(results.config, BY_NAME["figure3"])
     for dataset in part.datasets:
         found = {value: _swept(results, "figure3", dataset, value, METRIC) for value in part.values}
         run = {value: point for value, point in found.items() if point.run}
