@@ -27,7 +27,14 @@ SMALLER = {
         "alignment": {"datasets": ["demo"], "graphs": ["ultragcn"], "alignments": ["barlow"], "seeds": [0]},
         "backbone": {"datasets": ["demo"], "sequences": ["sasrec"], "graphs": ["ultragcn"], "seeds": [0]},
     },
-    "sensitivity": {"datasets": [], "models": [], "seeds": []},
+    "sensitivity": {
+        "datasets": [],
+        "models": [],
+        "trainings": {"positions=oldest": {"datasets": []}, "fold_in=true": {"datasets": []}},
+        "seeds": [],
+    },
+    "beyond": {"datasets": [], "leave_one_out": []},
+    "validation": {"datasets": []},
 }
 RUNS = {
     "demo/random/table2/seed0",
