@@ -20,14 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from createrec.config import SASRecEncoderConfig
-from createrec.data.batch import SequenceBatch
-from createrec.losses.cross_entropy import sequence_loss
 from createrec.models.attention import Attention
-from createrec.models.sequence_encoder import LocalLoss, training_rows
+from createrec.models.next_item import NextItemEncoder
 from createrec.models.transformer import LAYER_NORM_EPSILON, BlockEncoder, FeedForward, token_positions
 from createrec.ops.attention import Rectangle, rectangles
 from createrec.ops.dropout import Dropout
-from createrec.ops.ragged import Packed, Sequences, pack
+from createrec.ops.ragged import Packed, Sequences
 from createrec.randomness import Randomness
 
 
@@ -68,7 +66,7 @@ class SASRecBlock(nn.Module):
         return self.feedforward(self.feedforward_norm(own)).add_(own)
 
 
-class SASRecEncoder(BlockEncoder):
+class SASRecEncoder(NextItemEncoder, BlockEncoder):
     """The causal sequence encoder; the item table is passed in, because CREATE shares it."""
 
     def __init__(self, config: SASRecEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:
@@ -89,21 +87,6 @@ class SASRecEncoder(BlockEncoder):
 
     def finish(self, x: Tensor) -> Tensor:
         return self.norm(x)
-
-    def local_loss(
-        self, sequences: Sequences, batch: SequenceBatch, item_table: Tensor, want_states: bool
-    ) -> LocalLoss:
-        """Next-item loss at every position; the user's state is that of the newest input position."""
-        packed = training_rows(sequences, batch, self.max_length, drop_newest=1)
-        states = self.encode(packed, item_table)
-        targets = sequences.values[packed.source + 1]
-        weights = None if packed.live is None else packed.live.to(states.dtype)
-        generator = self.randomness.generator("negatives/sequence")
-        loss = sequence_loss(self.config.loss, states, item_table, targets, generator, weights)
-        return LocalLoss(loss, packed.rows, states[packed.last] if want_states else None)
-
-    def query_tokens(self, histories: Sequences, rows: Tensor) -> Packed:
-        return pack(histories, rows, self.max_length)
 
     def query_reader(self, histories: Sequences, item_table: Tensor) -> Callable[[Packed], Tensor]:
         """Looks the first block's keys and values up where it does not normalise them.
