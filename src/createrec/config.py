@@ -160,6 +160,14 @@ class BERT4RecEncoderConfig(TransformerEncoderConfig):
     )
 
 
+@kind("sequence", "GRU4Rec", "createrec.models.gru4rec:GRU4RecEncoder")
+class GRU4RecEncoderConfig(SequenceEncoderConfig):
+    """Recurrent network (a baseline of "Time to Split", RecSys 2025)."""
+
+    kind: Literal["gru4rec"] = "gru4rec"
+    layers: Count = 1
+
+
 # --- graph encoders -----------------------------------------------------------------------------------------------
 
 
