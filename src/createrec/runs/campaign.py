@@ -7,8 +7,10 @@ ranks, never models; what was interrupted goes on from its checkpoint in the nex
 import multiprocessing
 import queue
 import shutil
+import sys
 import tarfile
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +95,11 @@ def make_record(job: Job) -> float:
 
 
 def _work(jobs: multiprocessing.Queue, reports: multiprocessing.Queue) -> None:
-    """One worker: makes records until the queue is empty; a failed run is reported and does not stop the others."""
+    """One worker: makes records until the queue is empty; a failed run is reported and does not stop the others.
+
+    After a failure that nobody foresaw the process ends, because a GPU's context may not be sound any more; the
+    campaign starts another.
+    """
     while multiprocessing.parent_process().is_alive():
         try:
             job = jobs.get(timeout=1)
@@ -103,6 +109,14 @@ def _work(jobs: multiprocessing.Queue, reports: multiprocessing.Queue) -> None:
             reports.put((job.run.folder, f"{make_record(job):.0f} s"))
         except CreaterecError as error:
             reports.put((job.run.folder, f"failed: {error}"))
+        except Exception as error:
+            traceback.print_exc()
+            reports.put(
+                (job.run.folder, f"failed: {type(error).__name__}: {(str(error) or 'no message').splitlines()[0]}")
+            )
+            reports.close()
+            reports.join_thread()
+            sys.exit(1)
 
 
 def campaign(
@@ -128,11 +142,19 @@ def campaign(
     jobs, reports = context.Queue(), context.Queue()
     for run in runs:
         jobs.put(Job(run, results, published, device))
-    processes = [context.Process(target=_work, args=(jobs, reports), daemon=True) for _ in range(workers)]
-    for process in processes:
+
+    def start() -> multiprocessing.process.BaseProcess:
+        process = context.Process(target=_work, args=(jobs, reports), daemon=True)
         process.start()
+        return process
+
+    processes = [start() for _ in range(workers)]
     lines: list[str] = []
-    while any(process.is_alive() for process in processes) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        if len(lines) < len(runs):  # another worker in place of one that broke
+            processes = [start() if process.exitcode else process for process in processes]
+        if not any(process.is_alive() for process in processes):
+            break
         try:
             folder, outcome = reports.get(timeout=1)
         except queue.Empty:

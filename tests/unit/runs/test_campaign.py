@@ -2,12 +2,15 @@
 
 import contextlib
 import json
+import multiprocessing
+import queue
 import signal
 import subprocess
 import sys
 import tarfile
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -16,6 +19,7 @@ from support import interactions, plain_settings
 from createrec import cli
 from createrec.config import load
 from createrec.files import read_json
+from createrec.runs import campaign as campaign_module
 from createrec.runs.campaign import RECORD_FILES, missing_runs, planned_runs
 
 MODELS = ("random", "sasrec", "ultragcn", "create")
@@ -144,6 +148,34 @@ def test_a_run_that_fails_is_reported_and_the_others_are_made(project, capsys):
     assert folders(project, groups=["table2"]) == [
         f"mine/{model}/table2/seed{seed}" for seed in SEEDS for model in ("sasrec", "ultragcn", "create")
     ]
+
+
+def test_a_worker_ends_after_a_failure_that_nobody_foresaw(monkeypatch, capsys):
+    """Its context may not be sound any more; what it was at is reported all the same."""
+
+    class Parent:
+        def is_alive(self):
+            return True
+
+    class Reports(queue.Queue):
+        def close(self):
+            pass
+
+        join_thread = close
+
+    def broken(job):
+        raise RuntimeError("CUDA error: an illegal memory access\nmore of it")
+
+    monkeypatch.setattr(campaign_module, "make_record", broken)
+    monkeypatch.setattr(multiprocessing, "parent_process", Parent)
+    jobs, reports = queue.Queue(), Reports()
+    jobs.put(SimpleNamespace(run=SimpleNamespace(folder="mine/sasrec/table2/seed0")))
+    with pytest.raises(SystemExit) as ended:
+        campaign_module._work(jobs, reports)
+    assert ended.value.code == 1
+    failed = "failed: RuntimeError: CUDA error: an illegal memory access"
+    assert reports.get() == ("mine/sasrec/table2/seed0", failed)
+    assert "illegal memory access" in capsys.readouterr().err
 
 
 def test_a_list_trains_nothing(project, capsys):
