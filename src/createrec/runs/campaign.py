@@ -119,6 +119,14 @@ def _work(jobs: multiprocessing.Queue, reports: multiprocessing.Queue) -> None:
             sys.exit(1)
 
 
+def _publish_data(runs: Sequence[Run], results: Path, published: Path) -> None:
+    """Copies what describes the runs' data and splits."""
+    for dataset, setup in dict.fromkeys((run.dataset, run.setup) for run in runs):
+        for source in Preparations(results / "data", results / "splits").files(dataset, setup).values():
+            with atomic_path(published / source.relative_to(results)) as temporary:
+                shutil.copyfile(source, temporary)
+
+
 def campaign(
     runs: Sequence[Run],
     *,
@@ -134,10 +142,7 @@ def campaign(
     trainings are stopped; their checkpoints stay in `results`.
     """
     deadline = time.monotonic() + seconds
-    for dataset, setup in dict.fromkeys((run.dataset, run.setup) for run in runs):
-        for source in Preparations(results / "data", results / "splits").files(dataset, setup).values():
-            with atomic_path(published / source.relative_to(results)) as temporary:
-                shutil.copyfile(source, temporary)
+    _publish_data(runs, results, published)
     context = multiprocessing.get_context("spawn")
     jobs, reports = context.Queue(), context.Queue()
     for run in runs:
