@@ -490,7 +490,15 @@ class ModelSettings(Strict):
 
 Column = str | Annotated[int, Field(ge=1)]
 """A column's name, or its number, counted from 1, in a file without a header."""
-READERS = ("table", "json_lines", "amazon_reviews", "movielens", "recbole", "yambda_likes")
+READERS = (
+    "table",
+    "json_lines",
+    "amazon_reviews",
+    "movielens",
+    "recbole",
+    "yambda_likes",
+    # A format of your own goes here: docs/extending.md
+)
 """The formats that can be read; each has its file in `createrec.readers`."""
 
 

@@ -225,6 +225,7 @@ EXHIBITS = (
         group="figure2",
         cells="createrec.plan:curve_cells",
     ),
+    # An ablation of your own goes here: docs/extending.md
     Exhibit(
         name="gains",
         kind="figure",

@@ -59,7 +59,8 @@ def _reading(path: Path, file: FileConfig, wanted: tuple[str, ...], place: Place
             read_json_lines(path, place, [_columns(file, OWN_COLUMNS, wanted)], collector)
         case "recbole":
             recbole.read_recbole(path, place, _columns(file, recbole.COLUMNS, wanted), collector)
-        case _:
+        # A format of your own goes here: docs/extending.md
+        case "table":
             columns = _columns(file, OWN_COLUMNS, wanted)
             if first_bytes(path).startswith(MAGIC):
                 if isinstance(columns["user"], int):
@@ -67,6 +68,8 @@ def _reading(path: Path, file: FileConfig, wanted: tuple[str, ...], place: Place
                 return read_parquet(path, columns, leave_out_empty=collector.leave_out_empty)
             with opened(path, place) as stream:
                 read_delimited(stream, place, columns, Dialect(file.separator, file.quoting), collector)
+        case unknown:
+            raise ConfigError(f"file.reader: nothing here reads '{unknown}'")
     return collector.finish()
 
 
