@@ -31,6 +31,7 @@ from pydantic import (
     model_validator,
 )
 
+from createrec.data import registry
 from createrec.errors import ConfigError, known_names
 from createrec.exhibits import EXHIBITS, SWEPT
 from createrec.kinds import choice, kind, name_of, of_role, stand_alone
@@ -899,6 +900,16 @@ class ProjectConfig(Strict):
             others = {name: {"kind": name} for name in of_role("model") if name not in given["models"]}
             return {**given, "models": {**given["models"], **others}}
         return given
+
+    @model_validator(mode="after")
+    def _own_names(self) -> "ProjectConfig":
+        for name, dataset in self.datasets.items():
+            if dataset.file is not None and name.lower() in registry.datasets():
+                raise ValueError(
+                    f"datasets.{name}.file: the name is that of a dataset of the paper, whose tuned settings, counts "
+                    "and title would be taken for yours; give your file a name of its own"
+                )
+        return self
 
     @model_validator(mode="after")
     def _names_exist(self) -> "ProjectConfig":

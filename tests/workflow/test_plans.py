@@ -41,7 +41,8 @@ ALIGNMENT *= 1 + len(SWEEPS["alignment"]["graphs"]) * len(SWEEPS["alignment"]["a
 VALIDATION = size(CONFIG["validation"]) * sum(len(grid["points"]) for grid in CONFIG["validation"]["models"].values())
 EXPECTED = {
     "table1": {"prepare": 5, "split": 5, "table1": 1},
-    "table2": trained(TABLE2, 5, "table2"),
+    "table2": trained(TABLE2, 5, "table2", "significance"),
+    "significance": trained(TABLE2, 5, "significance"),
     "table3": trained(size(CONFIG["table3"], "models"), 2, "table3"),
     "table4": trained(ALIGNMENT, 2, "table4"),
     "table5": trained(size(SWEEPS["backbone"], "sequences", "graphs"), 2, "table5"),

@@ -300,6 +300,18 @@ def records_of(exhibit):
     return run_files(folders, "record.json")
 
 
+def ranks_of(exhibit):
+    """The ranks of each user beside those records."""
+    return [f"{os.path.dirname(record)}/ranks.parquet" for record in records_of(exhibit)]
+
+
+def tests_beside(exhibit):
+    """The tests that Table 2 brings along, where it has something to compare CREATE with."""
+    models = set(PROJECT.table2.models)
+    compares = exhibit.name == "table2" and "create" in models and len(models) > 1
+    return ["results/tables/significance.csv"] if compares else []
+
+
 def levels_beside(exhibit):
     """The records of Table 2 whose levels a figure shows beside its own points."""
     datasets = datasets_of(exhibit)

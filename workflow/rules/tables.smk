@@ -11,6 +11,7 @@ for exhibit in of_kind("table"):
             summaries=summaries_of(datasets_of(exhibit)),
             statistics=statistics_behind(exhibit),
             records=records_of(exhibit),
+            tests=tests_beside(exhibit),
             code=code_of_exhibits([exhibit]),
         output:
             csv=f"results/tables/{exhibit.name}.csv",
@@ -37,6 +38,39 @@ for exhibit in of_kind("table"):
             createrec table {params.exhibit} --config results/config.json --records results/runs \
                 --data results/data --splits results/splits --output-stem {params.stem:q} 2>&1 | tee {log:q}
             """
+
+
+# CREATE against each baseline of Table 2, user by user. It needs no more trainings than the table itself, so the table
+# brings it along.
+rule significance:
+    input:
+        summaries=summaries_of(PROJECT.table2.datasets),
+        records=records_of(BY_NAME["table2"]),
+        ranks=ranks_of(BY_NAME["table2"]),
+        code=code_of_exhibits([BY_NAME["significance"]]),
+    output:
+        csv="results/tables/significance.csv",
+        md="results/tables/significance.md",
+        html=report(
+            "results/tables/significance.html",
+            caption="../report/exhibit.rst",
+            category="Tables",
+            labels={"table": "Table 2, significance"},
+        ),
+    log:
+        "logs/tables/significance.log",
+    localrule: True
+    params:
+        caption=BY_NAME["significance"].legend,
+        shown=shown_by(BY_NAME["table2"]),
+        folder=subpath(output.csv, parent=True),
+    message:
+        "Testing the differences of Table 2"
+    shell:
+        """
+        createrec significance --config results/config.json --records results/runs --data results/data \
+            --splits results/splits --output-folder {params.folder:q} 2>&1 | tee {log:q}
+        """
 
 
 # Every reported value beside ours, a verdict for each claim, and the paired tests behind the verdicts.

@@ -112,14 +112,20 @@ def lines(description: Mapping[str, Any]) -> list[str]:
     if read["rows"]:
         left_out = f", {read['empty_ids']:,} left out for an empty id" if read["empty_ids"] else ""
         shown.append(f"  read: {read['rows']:,} rows{left_out}")
-    for step in description["filters"]:
-        shown.append(f"  filter {step['filter']} = {_value(step['value'])}: {step['rows']:,} rows left out")
+    shown += map(filter_line, description["filters"])
     shown.append(f"  times: {read['first_time']} to {read['last_time']} (in {read['time_unit']})")
     share = 100 * read["repeats"] / description["interactions"]
     shown.append(f"  repeats: {read['repeats']:,} rows ({share:.1f} %) are of an item that the user had before")
-    shown += [f"  warning: {warning}" for warning in description["warnings"]]
+    shown += map(warning_line, description["warnings"])
     return shown
 
 
-def _value(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+def filter_line(step: Mapping[str, Any]) -> str:
+    """What one filter took, for a person."""
+    value = step["value"]
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"  filter {step['filter']} = {text}: {step['rows']:,} rows left out"
+
+
+def warning_line(warning: str) -> str:
+    return f"  warning: {warning}"

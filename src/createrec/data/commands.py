@@ -38,7 +38,15 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.set_defaults(run=run_stats)
 
     command = commands.add_parser("datasets", help="list the datasets, one name a line")
-    command.set_defaults(run=lambda _: print("\n".join([*registry.datasets(), registry.DEMO])))
+    add_config(command)
+    command.set_defaults(run=run_datasets)
+
+
+def run_datasets(options: argparse.Namespace) -> None:
+    """The registered datasets, and those that the configuration, if there is one, adds."""
+    default = Path("config.yaml")
+    known = {} if options.config == [default] and not default.exists() else config_of(options).datasets
+    print("\n".join(dict.fromkeys([*registry.datasets(), registry.DEMO, *known])))
 
 
 def run_prepare(options: argparse.Namespace) -> None:
@@ -56,6 +64,7 @@ def run_prepare(options: argparse.Namespace) -> None:
 
 
 def run_split(options: argparse.Namespace) -> None:
+    from createrec.data.account import warning_line
     from createrec.data.datasets import write_split
 
     setup = validate(json_option(options.settings, "--settings"), "settings of the setup", SETUPS[options.setup])
@@ -68,10 +77,11 @@ def run_split(options: argparse.Namespace) -> None:
         f"(targets: {100 * facts['cold_targets']:.1f} % cold, {100 * facts['seen_targets']:.1f} % seen before)"
     )
     for warning in facts["warnings"]:
-        print(f"  warning: {warning}")
+        print(warning_line(warning))
 
 
 def run_stats(options: argparse.Namespace) -> None:
+    from createrec.data.account import filter_line, warning_line
     from createrec.data.datasets import split_dataset
 
     _, facts = split_dataset(config_of(options), options.dataset, options.setup)
@@ -81,7 +91,9 @@ def run_stats(options: argparse.Namespace) -> None:
     if options.json:
         print(json.dumps(facts))
         return
+    warnings, filters = facts.pop("warnings"), facts.pop("filters", [])
     shown = {key: value for key, value in facts.items() if not isinstance(value, dict)}
     width = max(map(len, shown))
     for key, value in shown.items():
         print(f"{key:<{width}}  {value:,}" if isinstance(value, int) else f"{key:<{width}}  {value}")
+    print("\n".join([*map(filter_line, filters), *map(warning_line, warnings)]))

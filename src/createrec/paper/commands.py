@@ -50,6 +50,14 @@ def _comparison(options: argparse.Namespace) -> None:
     _name_left_out(results)
 
 
+def _significance(options: argparse.Namespace) -> None:
+    from createrec.paper.comparison import write_significance
+
+    results = _results(options)
+    write_significance(results, options.output_folder, ("table2",))
+    _name_left_out(results)
+
+
 def _validation(options: argparse.Namespace) -> None:
     from createrec.paper.validation import write_validation
 
@@ -121,6 +129,13 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     _add_inputs(comparison)
     comparison.add_argument("--output-folder", type=Path, required=True, metavar="DIR")
     comparison.set_defaults(run=_comparison)
+
+    significance = subparsers.add_parser(
+        "significance", help="CREATE against each baseline of Table 2, user by user: significance.csv, .md, .html"
+    )
+    _add_inputs(significance)
+    significance.add_argument("--output-folder", type=Path, required=True, metavar="DIR")
+    significance.set_defaults(run=_significance)
 
     validation = subparsers.add_parser(
         "validation", help="ours beside numbers that others published: validation.csv, .md, .html, .pdf, .png"

@@ -351,10 +351,11 @@ def _corrected(tests: Sequence[Tested]) -> list[Tested]:
     return [by_place.get((test.dataset, test.baseline), test) for test in tests]
 
 
-def run_tests(results: Results) -> list[Tested]:
-    """CREATE against every baseline of Tables 2 and 3, on every data set that is planned."""
+def run_tests(results: Results, tables: Sequence[str] = tuple(TESTED)) -> list[Tested]:
+    """CREATE against every baseline of the tables, on every data set that is planned."""
     found = []
-    for table, metrics in TESTED.items():
+    for table in tables:
+        metrics = TESTED[table]
         datasets: Iterable[str] = getattr(results.config, table).datasets
         tests = [test for dataset in datasets for test in _tested_dataset(results, table, dataset)]
         for metric in metrics:
@@ -424,8 +425,8 @@ def write_claims(results: Results, folder: Path) -> None:
     _write_page(claims_page(claims), folder / "claims")
 
 
-def write_significance(results: Results, folder: Path) -> None:
+def write_significance(results: Results, folder: Path, tables: Sequence[str] = tuple(TESTED)) -> None:
     """Writes significance.csv, .md and .html into `folder`."""
-    tests = run_tests(results)
+    tests = run_tests(results, tables)
     write_csv(folder / "significance.csv", _SIGNIFICANCE_HEADER, [test.row() for test in tests])
     _write_page(significance_page(tests), folder / "significance")
