@@ -97,7 +97,8 @@ def test_a_point_of_the_plan_is_the_point_of_their_file():
             for point in grid.points:
                 ours, published = grid.at(point), published_grid(dataset, model)[point].settings
                 for name, value in published.items():
-                    assert not value or float(ours[name]) == float(value), (model, point, name)
+                    own = "layers" if (model, name) == ("gru4rec", "blocks") else name
+                    assert not value or float(ours[own]) == float(value), (model, point, name)
                 assert ours["max_length"] == 128
 
 
