@@ -80,7 +80,11 @@ def five_rows(facts: Facts) -> str:
     rows = [
         (
             (one.claim,),
-            (Shown(f"**{one.verdict}**"), Shown("<br>".join(one.evidence) or "–"), Shown(f"`{one.command}`")),
+            (
+                Shown(f"**{one.verdict}**<br>{one.counts}"),
+                Shown("<br>".join(line.removeprefix("Amazon ") for line in one.evidence) or "–"),
+                Shown(f"`{one.command}`"),
+            ),
         )
         for one in facts.main
     ]
@@ -160,7 +164,9 @@ def _claim_table(claims: Sequence[Claim]) -> str:
         )
         for claim in claims
     )
-    return to_markdown(Sheet("claims", "", "", (), ("Dataset", "Claim"), ("Verdict", "The paper", "Ours"), rows, True))
+    return to_markdown(
+        Sheet("claims", "", "In %.", (), ("Dataset", "Claim"), ("Verdict", "The paper", "Ours"), rows, True)
+    )
 
 
 def _costs_of(facts: Facts, titles: Sequence[str]) -> str:
@@ -216,20 +222,22 @@ def by_claim(facts: Facts) -> str:
 
 
 def what_was_run(facts: Facts) -> str:
-    """Runs with a record, of those planned: a row per dataset, a column per table or figure."""
-    groups = [group for group in facts.results.plan if group in GROUPS]
+    """Runs with a record, of those planned: a row per exhibit, a column per dataset."""
+    datasets = list(dict.fromkeys(run.dataset for run in facts.runs.values()))
     rows = []
-    for dataset in dict.fromkeys(run.dataset for run in facts.runs.values()):
+    for group, exhibit in sorted(GROUPS.items(), key=lambda item: item[1].title):
+        planned = {cell.run.folder: cell.run for cell in facts.results.plan[group]}
         cells = []
-        for group in groups:
-            runs = {cell.run.folder: cell.run for cell in facts.results.plan[group] if cell.run.dataset == dataset}
-            done = sum(facts.results.record(run) is not None for run in runs.values())
-            cells.append(Shown(f"{done}/{len(runs)}" if runs else "–"))
-        at_hand = facts.results.missing(dataset) != NO_DATA
-        rows.append(((dataset_name(dataset) + ("" if at_hand else " †"),), tuple(cells)))
-    caption = "Runs with a record, of those planned († data not at hand)."
-    columns = tuple(GROUPS[group].title for group in groups)
-    return to_markdown(Sheet("runs", "", caption, (), ("Dataset",), columns, tuple(rows)))
+        for dataset in datasets:
+            runs = [run for run in planned.values() if run.dataset == dataset]
+            done = sum(facts.results.record(run) is not None for run in runs)
+            cells.append(Shown(f"{done} of {len(runs)}" if runs else "–"))
+        rows.append(((exhibit.title,), tuple(cells)))
+    caption = "Runs with a record, of those planned; † data not at hand."
+    columns = [
+        dataset_name(dataset) + (" †" if facts.results.missing(dataset) == NO_DATA else "") for dataset in datasets
+    ]
+    return to_markdown(Sheet("runs", "", caption, (), ("Shown in",), tuple(columns), tuple(rows)))
 
 
 def searches(facts: Facts) -> str:
