@@ -65,4 +65,4 @@ def beyond(results: Results, exhibit: Exhibit) -> Table:
         *common_notes(results, results.plan[exhibit.group], estimates),
     )
     index = ("Dataset", "Split", "Model")
-    return Table(exhibit.name, exhibit.title, exhibit.caption, notes, index, tuple(entries), {})
+    return Table(exhibit, notes, index, tuple(entries), {})

@@ -127,13 +127,14 @@ def table2_blocks(results: Results) -> Iterator[Block]:
             for row in reported_values()
             if (row.table, row.dataset) == ("table2", dataset)
         }
-        rivals = [model for model in models if model not in BY_DESIGN]
+        competing = {
+            place: float(percent(estimate.mean))
+            for place, estimate in estimates.items()
+            if place[0] not in BY_DESIGN and estimate.run and estimate.above_zero
+        }
         highest = {
-            metric: max(
-                float(percent(estimates[model, metric].mean)) for model in rivals if estimates[model, metric].run
-            )
+            metric: max((value for (_, of), value in competing.items() if of == metric), default=None)
             for metric in TABLE2_METRICS
-            if any(estimates[model, metric].run for model in rivals)
         }
         rows = []
         for model in models:
@@ -142,7 +143,7 @@ def table2_blocks(results: Results) -> Iterator[Block]:
             for metric in TABLE2_METRICS:
                 estimate = estimates[model, metric]
                 theirs = printed(paper[model, metric]) if (model, metric) in paper else ""
-                best = model in rivals and estimate.run and float(percent(estimate.mean)) == highest[metric]
+                best = (model, metric) in competing and competing[model, metric] == highest[metric]
                 cells.append(Cell(show_estimate(estimate), theirs, place if estimate.run else "", best))
             rows.append((model_name(model), tuple(cells)))
             if model == "sasrec" and "create" in models:
