@@ -87,6 +87,15 @@ def _documents(options: argparse.Namespace) -> None:
     print("\n".join(f"wrote {path}" for path in changed) or "README.md and docs/ are up to date")
 
 
+def _release(options: argparse.Namespace) -> None:
+    from createrec.paper.release import release
+
+    results = _results(options)
+    for line in release(results, options.results, options.output):
+        print(line)
+    _name_left_out(results)
+
+
 def _add_inputs(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--records", type=Path, default=RESULTS / "runs", metavar="DIR", help="the runs' records")
@@ -149,6 +158,14 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     report.add_argument("--gpu", type=Path, default=GPU, metavar="JSON", help="what benchmarks/gpu.py wrote, if it did")
     report.add_argument("--output", type=Path, required=True, metavar="HTML")
     report.set_defaults(run=_report)
+
+    release = subparsers.add_parser(
+        "release", help="the weights of the best model of Table 2 on each dataset, with a model card each"
+    )
+    _add_inputs(release)
+    release.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="folder of the trained runs")
+    release.add_argument("--output", type=Path, default=Path("dist/models"), metavar="DIR")
+    release.set_defaults(run=_release)
 
     documents = subparsers.add_parser(
         "documents", help="bring the numbers in README.md and docs/ up to date with the published records"
