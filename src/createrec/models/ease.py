@@ -6,6 +6,7 @@ Reference: Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", WWW 201
     score = h B  (h: the items of the history)
 """
 
+import numpy as np
 import torch
 
 from createrec.config import EASEConfig
@@ -23,7 +24,8 @@ class EASE(ItemTable):
 
     def fit(self) -> None:
         matrix = user_item_matrix(self.data)
-        gram = torch.from_numpy((matrix.T @ matrix).toarray()).to(self.table)  # counts: exact in float32
+        # Counts are exact in float32, and dense in float64 would be twice a large table.
+        gram = torch.from_numpy((matrix.T @ matrix).astype(np.float32).toarray()).to(self.table.device)
         gram.diagonal().add_(self.config.l2)
         inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
         del gram

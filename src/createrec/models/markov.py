@@ -33,7 +33,8 @@ class Markov(ItemTable):
             pairs = items[:-distance][same], items[distance:][same]
             transitions += sparse.csr_matrix((np.full(same.sum(), 1 / distance), pairs), shape=(count, count))
         totals = np.maximum(np.asarray(transitions.sum(1)).ravel(), 1e-12)
-        self.table.copy_(torch.from_numpy((sparse.diags(1 / totals) @ transitions).toarray()))
+        shares = (sparse.diags(1 / totals) @ transitions).astype(np.float32)  # dense in float64 is twice a large table
+        self.table.copy_(torch.from_numpy(shares.toarray()))
         popularity = self.item_counts.to(self.table.dtype)
         self.table += self.config.popularity_weight * popularity / popularity.sum()
 
