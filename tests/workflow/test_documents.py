@@ -39,3 +39,11 @@ def test_the_drawn_workflow_is_the_one_that_runs(snakemake, tmp_path: Path) -> N
     planned = arrows(result.stdout)
     assert ("train", "evaluate") in planned
     assert arrows((ROOT / "docs" / "dag.md").read_text()) == planned
+
+
+def test_the_glossary_says_where_each_word_is_defined() -> None:
+    rows = re.findall(r"^\| (\w+) \| [^|]+ \| `([^`]+)` \|$", (ROOT / "docs" / "glossary.md").read_text(), re.M)
+    assert len(rows) > 20
+    for word, file in rows:
+        assert re.search(rf"\b{word}s?\b", (ROOT / file).read_text()), f"{word} is not in {file}"
+    assert len({word for word, _ in rows}) == len(rows)

@@ -205,3 +205,20 @@ def test_what_was_prepared_otherwise_is_prepared_again(project: Project) -> None
     )
     plan = project.plan()
     assert (plan["prepare"], plan["split"], plan["train"]) == (1, 2, 13)
+
+
+def test_an_edit_of_a_kernel_replans_the_runs_that_use_it(project: Project) -> None:
+    project.edit("ops/softplus.py")  # UltraGCN's, which every CREATE of NARROW contains
+    plan = project.plan()
+    assert (plan["train"], plan["evaluate"]) == (4, 4)
+    project.edit("ops/attention.py")  # SASRec's and BERT4Rec's, alone and in CREATE; not Random's and SVD's
+    plan = project.plan()
+    assert (plan["train"], plan["evaluate"]) == (9, 9)
+
+
+def test_an_edit_of_gru4rec_replans_its_runs_and_no_other(project: Project) -> None:
+    project.edit("models/gru4rec.py")
+    assert project.plan() == {}, "no run of it is planned"
+    with_it = {"table2": {"models": ["random", "gru4rec"], "datasets": ["demo"], "seeds": [0, 1]}}
+    project.configure(lambda settings: settings.update(with_it))
+    assert project.plan() == {"train": 2, "evaluate": 2, "table2": 1}

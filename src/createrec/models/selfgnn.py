@@ -281,14 +281,14 @@ class SelfGNN(CachedVectors):
         c, sequences = self.config, self.data.sequences
         packed = training_rows(sequences, batch.sequences, c.max_length, drop_newest=1)
         users = packed.rows
-        cells = self._cells(users)
-        wanted, pairs = cells.view(-1), None
+        places = self._places(users)
+        wanted, pairs = places.view(-1), None
         if phase.wants("augmentation"):
             pairs = self._pairs(wanted, static=packed.live is not None)
             wanted = torch.cat([wanted, pairs.nodes.view(-1)])
         short_items, short, squares = self.propagate(wanted)
-        short_users, short_pairs = short.split([cells.numel(), len(wanted) - cells.numel()])
-        short_users = short_users.view(*cells.shape, -1)
+        short_users, short_pairs = short.split([places.numel(), len(wanted) - places.numel()])
+        short_users = short_users.view(*places.shape, -1)
         item_vectors = self.long_term(short_items, self.item_level)
         user_vectors = self.long_term(short_users, self.user_level)
         states = self.states(packed, user_vectors, item_vectors)
@@ -306,17 +306,17 @@ class SelfGNN(CachedVectors):
             terms["l2"] = squares + sum(table.square().sum() for table in maps)
         return terms
 
-    def _cells(self, users: Tensor) -> Tensor:
+    def _places(self, users: Tensor) -> Tensor:
         """The users' rows of the flattened tables in each interval, int64 [intervals, batch]."""
         return torch.arange(self.config.intervals, device=users.device)[:, None] * self.graph.nodes + users
 
-    def _pairs(self, cells: Tensor, *, static: bool) -> Pairs:
-        """Fresh pairs of the users' cells [intervals * batch]: up to `pairs`, and half the user's items, in each."""
-        most, matrix, device = self.config.pairs, self.graph.matrix, cells.device
-        begin, end = matrix.offsets[cells].long(), matrix.offsets[cells + 1].long()
+    def _pairs(self, places: Tensor, *, static: bool) -> Pairs:
+        """Fresh pairs of the users' places [intervals * batch]: up to `pairs`, and half the user's items, in each."""
+        most, matrix, device = self.config.pairs, self.graph.matrix, places.device
+        begin, end = matrix.offsets[places].long(), matrix.offsets[places + 1].long()
         degree = end - begin
         count = (degree // 2).clamp_max(most)
-        everyone = torch.arange(len(cells), device=device)
+        everyone = torch.arange(len(places), device=device)
         if static:
             place = everyone[:, None].expand(-1, most).reshape(-1)
             live = (torch.arange(most, device=device) < count[:, None]).view(-1)
