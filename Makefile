@@ -20,7 +20,7 @@ PYTHON ?= $(shell test -x $(BIN)/python && echo $(BIN)/python || echo python3)
 TORCH ?= $(or $(VENV_TORCH),$(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu))
 
 .DELETE_ON_ERROR:
-.PHONY: install fitting demo demo-all test test-slow test-faults lint hooks bench bench-quick paper docker docker-demo lock clean
+.PHONY: install fitting demo demo-all test test-slow test-faults lint hooks bench bench-quick paper crate docker docker-demo lock clean
 
 install: .venv/installed
 
@@ -112,6 +112,10 @@ bench-quick: install
 
 paper: install
 	@$(SNAKEMAKE) all --cores $(CORES)
+
+# results/published/ro-crate-metadata.json: what the published results are, for machines.
+crate: .venv/installed-dev
+	@$(BIN)/python workflow/scripts/crate.py
 
 docker:
 	@$(DOCKER) build --tag createrec .

@@ -1,5 +1,6 @@
 """What is published is what the committed records give: everything is rendered again, and nothing may differ."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -77,3 +78,11 @@ def test_latex_takes_each_table(tmp_path: Path, name: str) -> None:
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stdout[-2000:]
     assert "Overfull" not in result.stdout
+
+
+def test_the_crate_names_what_is_there() -> None:
+    described = json.loads((ROOT / PUBLISHED / "ro-crate-metadata.json").read_text())["@graph"]
+    (root,) = [entity for entity in described if entity["@id"] == "./"]
+    parts = {part["@id"].rstrip("/") for part in root["hasPart"]}
+    assert {"runs", "tables", "comparison", "metrics.csv"} <= parts
+    assert parts <= {path.name for path in (ROOT / PUBLISHED).iterdir()}
