@@ -56,3 +56,34 @@ def test_trainings_of_their_own_stand_under_the_same_model(world):
     assert "|  | max_length=10 | 2.00 | 4.00 |" in text
     assert "|  | retrained=false | 3.00 | 6.00 |" in text
     assert "max_length=200" not in text, "what was not run is no row"
+
+
+def test_the_two_readings_stand_side_by_side_with_the_spread_over_draws(world):
+    drawn = "target=random,history_strict=true,target_draws=10"
+    for seed in (0, 1):
+        run = world.run(f"amazon-beauty/sasrec/table2/seed{seed}")
+        metrics = dict.fromkeys(METRICS, 0.015)
+        spreads = {f"spread {metric}": 0.001 + 0.001 * seed for metric in METRICS}
+        sensitivity = {"remove_seen=false": metrics, drawn: metrics | spreads}
+        write_record(world.records, run, ndcg=0.016, sensitivity=sensitivity)
+    write_sensitivity(world.results(), world.out)
+    first, _, later = (world.out / "sensitivity.md").read_text().partition("## Amazon Beauty")
+    assert "| Amazon Beauty | SASRec | the paper | 1.87 |" in first
+    assert "|  |  | default | 1.60 ± 0.00 |" in first
+    assert "|  |  | seen items left in | 1.50 ± 0.00 |" in first
+    assert "|  |  | random target | 1.50 ± 0.00 (draws ± 0.15) |" in first
+    assert "Random |" not in first.replace("Random target", ""), "its rows are no reading of anything"
+    assert f"|  | {drawn} | 1.50 ± 0.00 (draws ± 0.15) |" in later
+    with (world.out / "sensitivity.csv").open(newline="") as file:
+        spread = {row["draws_std_percent"] for row in csv.DictReader(file) if row["switch"] == drawn}
+    assert {float(value) for value in spread} == {0.15}
+
+
+def test_another_models_training_is_shown_as_the_reading_it_is(world):
+    made = settings()
+    made["models"] |= {"sasrec-long": {"kind": "sasrec", "max_length": 99}}
+    training = {"datasets": ["amazon-beauty"], "models": ["sasrec-long"], "shown_as": "sasrec"}
+    config = validate(made | {"sensitivity": {"trainings": {"long=true": training}, "seeds": [0]}})
+    write_record(world.records, runs(config)["amazon-beauty/sasrec-long/long-true/seed0"], ndcg=0.03)
+    found = list(readings(Results(config, world.records, world.data, world.splits)))
+    assert {one.model for one in found if one.switch == "long=true"} == {"sasrec"}
