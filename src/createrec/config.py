@@ -11,7 +11,6 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date
 from functools import reduce
 from pathlib import Path
 from types import UnionType
@@ -20,7 +19,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_
 import yaml
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -550,11 +548,7 @@ class OwnFileConfig(FileConfig):
     path: str
 
 
-Moment = Annotated[
-    str,
-    BeforeValidator(lambda value: value.isoformat() if isinstance(value, date) else value),
-    Field(pattern=r"^\d{4}-\d\d-\d\d([T ][\d:.]+(Z|[+-]\d\d:\d\d)?)?$"),
-]
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d([T ][\d:.]+(Z|[+-]\d\d:\d\d)?)?$")]
 """An ISO date, with or without a time of day."""
 
 
@@ -954,6 +948,15 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
     return merged
 
 
+class _Loader(yaml.SafeLoader):
+    """Dates stay text, so that settings are the same after a way through JSON."""
+
+    yaml_implicit_resolvers: ClassVar = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
 def read_yaml(path: Path | str) -> dict[str, Any]:
     """Reads a YAML mapping.
 
@@ -961,7 +964,7 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         ConfigError: the file is missing, not YAML, or not a mapping; the message names file and line.
     """
     try:
-        loaded = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        loaded = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -151,3 +151,11 @@ def test_paths_are_relative_to_the_file_that_names_them(tmp_path, monkeypatch):
         assert config.files == (str(root / "config.yaml"), str(other / "overlay.yaml"))
     (other / "overlay.yaml").write_text("data: {mirror: https://example.org/raw}\n")
     assert load([root / "config.yaml", other / "overlay.yaml"]).data.mirror == "https://example.org/raw"
+
+
+@pytest.mark.parametrize("name", ["ml-1m", "Amazon-Beauty"])
+def test_a_file_cannot_take_the_name_of_a_paper_dataset(name):
+    """It would take that dataset's tuned settings, counts and title."""
+    with pytest.raises(ConfigError, match=f"datasets.{name}.file: the name is that of a dataset of the paper"):
+        validate(changed(datasets={name: {"file": {"path": "mine.csv"}}}))
+    validate(changed(datasets={"mine": {"file": {"path": "mine.csv"}}}))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from createrec.config import FileConfig, FiltersConfig, validate
+from createrec.config import FileConfig, FiltersConfig, read_yaml, validate
 from createrec.data.filters import apply, core, first_rows
 from createrec.data.interactions import Interactions
 from createrec.data.prepare import prepare
@@ -110,10 +110,13 @@ def test_a_filter_that_leaves_nothing(filters, message):
         apply(Reading(found, np.array([1.0, 5.0]), np.array([0, 0]), ("buy",)), FiltersConfig(**filters))
 
 
-def test_settings():
-    import datetime
-
-    assert FiltersConfig(since=datetime.date(2020, 1, 31)).since == "2020-01-31"  # as YAML reads it without quotes
+def test_settings(tmp_path):
+    (tmp_path / "overlay.yaml").write_text("since: 2020-01-31\nbefore: 2021-01-31T12:00:00Z\n")
+    written = read_yaml(tmp_path / "overlay.yaml")  # dates without quotes stay text
+    assert FiltersConfig(**written).model_dump(exclude_defaults=True) == {
+        "since": "2020-01-31",
+        "before": "2021-01-31T12:00:00Z",
+    }
     assert not FiltersConfig().active
     for wrong in ({"since": "yesterday"}, {"user_core": 0}, {"events": ()}, {"k_core": 5}):
         with pytest.raises(ConfigError, match=next(iter(wrong))):
