@@ -98,6 +98,8 @@ def all_item_bpr(
 ) -> Tensor:
     """Mean of -log sigmoid(s_uy - s_uj) over each user's targets y and all items j, the target itself included.
 
+    The plain reference, with `scores = users @ items.T`: the mean of `F.softplus(scores[u] - scores[u, y])`.
+
     Args:
         users: [batch, d].
         items: [items, d].

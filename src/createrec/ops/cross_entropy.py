@@ -81,5 +81,8 @@ def chunk_rows(table: Tensor) -> int:
 def linear_cross_entropy(
     states: Tensor, table: Tensor, targets: Tensor, weights: Tensor | None = None, chunk: int | None = None
 ) -> Tensor:
-    """Mean full cross-entropy of states [n, d] against a table [items, d]; memory of one chunk of logits."""
+    """Mean full cross-entropy of states [n, d] against a table [items, d]; memory of one chunk of logits.
+
+    The plain reference: `F.cross_entropy(states @ table.T, targets)`, as a weighted mean where there are weights.
+    """
     return _LinearCrossEntropy.apply(states, table, targets, weights, chunk or chunk_rows(table))

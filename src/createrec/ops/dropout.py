@@ -34,7 +34,10 @@ class _CPUDropout(torch.autograd.Function):
 
 
 class Dropout(nn.Module):
-    """Inverted dropout from torch's default generator."""
+    """Inverted dropout from torch's default generator.
+
+    The plain reference: `F.dropout(x, rate, training)`, the same in distribution.
+    """
 
     def __init__(self, rate: float) -> None:
         super().__init__()

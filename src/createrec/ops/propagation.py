@@ -75,6 +75,9 @@ def mean_of_layers(
 
     Returns:
         Mean of the layers 0 ... K of the users [n, d] and the items [m, d], and layer 0 of both.
+
+    The plain reference, for A with the blocks of `sides` beside its diagonal: rows of
+    `sum(matrix_power(A, k) @ cat([user_table, item_table]) for k in range(K + 1)) / (K + 1)`.
     """
     return _MeanOfLayers.apply(user_table, item_table, users, items, sides, layers)
 
@@ -102,6 +105,8 @@ def hop(nodes: Tensor, values: Tensor, adjacency: SparseMatrix, mirror: Tensor) 
         values: [entries], in place of the matrix's own; they get no gradient.
         adjacency: the pattern.
         mirror: its `mirror_entries`.
+
+    The plain reference: `A @ nodes` with the values at the pattern's places in a dense A.
     """
     return _Hop.apply(nodes, values, adjacency, mirror)
 
@@ -128,7 +133,10 @@ class _DenseGradient(torch.autograd.Function):
 
 
 def symmetric_product(matrix: SparseMatrix, dense: Tensor) -> Tensor:
-    """S X with gradients for the values of S and for X; torch has the former alone in a fast kernel."""
+    """S X with gradients for the values of S and for X; torch has the former alone in a fast kernel.
+
+    The plain reference: `S @ dense` with a dense, symmetric S.
+    """
     product = matrix @ dense.detach()
     detached = SparseMatrix(matrix.offsets, matrix.columns, matrix.values.detach())
     return _DenseGradient.apply(product, dense, detached)

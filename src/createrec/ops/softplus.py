@@ -28,7 +28,9 @@ class _NegativeSoftplus(torch.autograd.Function):
 
 
 def negative_softplus(users: Tensor, items: Tensor, a: Tensor, b: Tensor, base: float, degree: float) -> Tensor:
-    """Weighted sum of softplus over all pairs within each group; see `_NegativeSoftplus`.
+    """Weighted sum of softplus over all pairs within each group.
+
+    The plain reference: `(F.softplus(users @ items.mT) * (base + degree * a[:, :, None] * b[:, None, :])).sum()`.
 
     Args:
         users: [groups, edges, d].

@@ -68,8 +68,10 @@ class Streams:
                 self.targets = (~first).nonzero()[:, 0]
                 self.row_users = data.row_users()
                 samples, size = len(self.targets), training.batch_size
-            else:
+            elif name == "edges" and self.edges is not None:
                 samples, size = len(self.edges.users), training.edge_batch_size
+            else:
+                raise ValueError(f"phase {phase.name}: draws from '{name}', which {type(model).__name__} does not have")
             self.streams[name] = Stream(name, samples, size, randomness)
         self.steps = self.streams[phase.streams[0]].steps
         for name in phase.streams[1:]:

@@ -125,3 +125,9 @@ def test_static_prefixes_are_the_same_samples(model):
                 )
             )
         assert samples[0] == samples[1]
+
+
+def test_a_stream_that_the_model_does_not_have_is_an_error():
+    model = model_of(training_data_of([[0, 1, 2]], ITEMS), "sasrec")
+    with pytest.raises(ValueError, match="phase train: draws from 'edges', which SequenceRecommender does not have"):
+        Streams(model, Phase("train", 1, {}, ("edges",)), model.config.training, model.randomness, static=False)
