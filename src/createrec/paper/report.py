@@ -157,7 +157,7 @@ def table2_blocks(results: Results) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class Grid:
-    """A sheet whose first key heads a group of rows, and whose other keys are the one column that stays in sight.
+    """A sheet whose first keys head a group of rows, and whose last key is the column that stays in sight.
 
     Attributes:
         groups: (heading of the group or "", rows of (key, cells)).
@@ -169,13 +169,14 @@ class Grid:
 
 
 def grid(sheet: Sheet) -> Grid:
-    """A sheet as the page lays it out."""
-    grouped = len(sheet.index) > 1
+    """A sheet as the page lays it out: all keys but the last head a group, or the first where that groups nothing."""
+    depth = max(len(sheet.index) - 1, 0)
+    if len({keys[:depth] for keys, _ in sheet.rows}) == len(sheet.rows):
+        depth = min(depth, 1)
     groups: dict[str, list[tuple[str, tuple[Shown, ...]]]] = {}
     for keys, cells in sheet.rows:
-        heading, rest = (keys[0], keys[1:]) if grouped else ("", keys)
-        groups.setdefault(heading, []).append((", ".join(rest), cells))
-    corner = ", ".join(sheet.index[1:] if grouped else sheet.index)
+        groups.setdefault(", ".join(keys[:depth]), []).append((", ".join(keys[depth:]), cells))
+    corner = ", ".join(sheet.index[depth:])
     return Grid(sheet, corner, tuple((heading, tuple(rows)) for heading, rows in groups.items()))
 
 
@@ -348,7 +349,9 @@ def page(results: Results, gpu: Mapping[str, Any] | None) -> str:
         gpu: what `benchmarks/gpu.py` wrote; None = nothing was measured on a GPU.
     """
     claims = judge(results)
-    tables = [function(exhibit.render)(results, exhibit).sheet for exhibit in of_kind("table")]
+    # The paper's tables first, in its order.
+    shown = sorted(of_kind("table"), key=lambda exhibit: (not exhibit.title.startswith("Table "), exhibit.title))
+    tables = [function(exhibit.render)(results, exhibit).sheet for exhibit in shown]
     records = sources(results)
     compared = [one for one in checks(results) if one.ours.run]
     return (

@@ -9,7 +9,8 @@ from made_up import World
 from createrec.paper.claims import judge
 from createrec.paper.costs import costs
 from createrec.paper.headline import SECTIONS, Headline, headlines
-from createrec.paper.report import flat, gpu_sheet, page, sources, table2_blocks, write_report
+from createrec.paper.render import Sheet, Shown
+from createrec.paper.report import flat, gpu_sheet, grid, page, sources, table2_blocks, write_report
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +136,17 @@ def test_what_a_gpu_measured_is_shown(world):
     assert [keys for keys, _ in gpu_sheet(found).rows] == [("floor", "took_seconds"), ("floor", "inside.rate")]
     text = page(world.results(), found)
     assert "Measured on cuda: NVIDIA, torch 2.11." in text and "Nothing was measured" not in text
+
+
+@pytest.mark.parametrize(
+    ("keys", "groups"),
+    [
+        ([("A", "x", "1"), ("A", "x", "2"), ("B", "x", "1")], {"A, x": ["1", "2"], "B, x": ["1"]}),
+        ([("A", "x", "1"), ("A", "y", "2"), ("B", "x", "1")], {"A": ["x, 1", "y, 2"], "B": ["x, 1"]}),
+        ([("A",), ("B",)], {"": ["A", "B"]}),
+    ],
+)
+def test_rows_are_grouped_by_all_keys_but_the_last_where_that_groups(keys, groups):
+    rows = tuple((key, (Shown("0"),)) for key in keys)
+    found = grid(Sheet("", "", "", (), ("a", "b", "c")[: len(keys[0])], ("n",), rows)).groups
+    assert {heading: [key for key, _ in members] for heading, members in found} == groups
