@@ -13,7 +13,7 @@ from createrec.exhibits import of_kind
 ROOT = Path(__file__).parents[2]
 PUBLISHED = Path("results/published")
 RENDERED = ("tables", "comparison", "metrics.csv", "report.html")
-METRICS = (PUBLISHED, PUBLISHED / "untuned")
+METRICS = (PUBLISHED, PUBLISHED / "untuned", PUBLISHED / "positions")
 
 
 def files(folder: Path) -> dict[str, bytes]:
