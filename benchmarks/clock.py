@@ -38,7 +38,7 @@ class Stopwatch:
         return self.work > 0 and (self.core >= self.seconds or late)
 
     def result(self) -> dict[str, float]:
-        """Work a core-second, and a second of wall; the peak memory of the process."""
+        """Work per core-second, and per second of wall; the peak memory of the process."""
         return {
             "rate": self.work / self.core,
             "rate_wall": self.work / self.wall,

@@ -71,7 +71,9 @@ def main() -> None:
         print(json.dumps(measure_phase(options.models[0], options.dataset, options.phase, watch)))
         return
     rows = []
-    print("| model | phase | core-seconds an epoch | peak memory, MB | parameters |\n|---|---|---|---|---|", flush=True)
+    print(
+        "| model | phase | core-seconds per epoch | peak memory, MB | parameters |\n|---|---|---|---|---|", flush=True
+    )
     for kind in options.models:
         index, phases = 0, 1
         while index < phases:

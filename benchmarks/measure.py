@@ -91,7 +91,7 @@ def share_of_floor(operations: float, core_seconds: float, gemm_gflops: float) -
 
 
 def gemm_gflops() -> float:
-    """Rate of one 2048 x 2048 x 2048 product in float32, in GFLOP a core-second of the process."""
+    """Rate of one 2048 x 2048 x 2048 product in float32, in GFLOP per core-second of the process."""
     a, b = torch.rand(2, GEMM_SIZE, GEMM_SIZE).unbind()
     torch.mm(a[:256], b)
     started = time.process_time()

@@ -39,7 +39,7 @@ RECBOLE = next(peer for peer in PEERS if peer.key == "recbole")
 
 
 class Answers(Recommender):
-    """A model that has already been asked: one state a query, by its user."""
+    """A model that has already been asked: one state per query, by its user."""
 
     def __init__(self, made: Split, queries: Queries, states: Tensor, items: Tensor) -> None:
         super().__init__(training_data(made, FOLD, CPU), Randomness(0))
@@ -65,7 +65,7 @@ def ndcg(model: Recommender, queries: Queries) -> float:
 
 
 def ours(seconds: float) -> list[dict[str, float]]:
-    """One look an epoch."""
+    """One look per epoch."""
     made, queries = beauty()
     model = model_of(made, {"kind": "sasrec", "max_length": MAX_LENGTH})
     runner, watch, curve = first_phase(model), Stopwatch(seconds, warmup=0, patience=math.inf), []

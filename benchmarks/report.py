@@ -7,10 +7,10 @@ Measurement = Mapping[str, Any]
 OURS = "ours"
 
 UNITS = {
-    "sasrec": "SASRec, full cross-entropy: targets a core-second",
-    "lightgcn": "LightGCN: edges a core-second",
-    "ultragcn": "UltraGCN: edges a core-second",
-    "ranking": "ranking: users a core-second",
+    "sasrec": "SASRec, full cross-entropy: targets per core-second",
+    "lightgcn": "LightGCN: edges per core-second",
+    "ultragcn": "UltraGCN: edges per core-second",
+    "ranking": "ranking: users per core-second",
 }
 # What this project set out to reach: times the fastest peer as it comes, times the fastest with malloc tuned.
 GOALS = {
@@ -46,7 +46,7 @@ def ratio(ours: Measurement, peer: Measurement | None) -> float | None:
 
 
 def table(measurements: Sequence[Measurement]) -> str:
-    """The comparison as Markdown: a row a quantity and shape, rates a core-second."""
+    """The comparison as Markdown: a row per quantity and shape, rates per core-second."""
     lines = [
         "| | shape | ours | fastest peer as it comes | times | goal | fastest peer, malloc tuned | times | goal |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -75,7 +75,7 @@ def of(measurements: Iterable[Measurement], quantity: str, shape: str) -> list[M
 def everything(measurements: Iterable[Measurement]) -> str:
     """Every measurement as Markdown, failed ones with their reason."""
     lines = [
-        "| quantity | shape | who | a core-second | a second of wall | peak memory, MB | share of the floor |",
+        "| quantity | shape | who | per core-second | per second of wall | peak memory, MB | share of the floor |",
         "|---|---|---|---|---|---|---|",
     ]
     for one in measurements:
@@ -106,5 +106,5 @@ def large_catalogue(measurements: Sequence[Measurement], shape: str) -> list[str
     return [
         f"full cross-entropy: peak memory {full['peak_memory_bytes'] / 1e9:.2f} GB (goal: below 2)",
         f"scalable cross-entropy: peak memory {scalable['peak_memory_bytes'] / 1e9:.2f} GB (goal: below 1)",
-        f"scalable over full, targets a core-second: {scalable['rate'] / full['rate']:.1f} times (goal: at least 10)",
+        f"scalable over full, targets per core-second: {scalable['rate'] / full['rate']:.1f} times (goal: at least 10)",
     ]

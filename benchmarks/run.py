@@ -4,7 +4,7 @@
     python benchmarks/run.py --quick    SASRec on the Beauty shape against the machine's own rate, two minutes
 
 Every measurement is a process of its own with one thread (`--threads`), stopped after `--seconds` core-seconds;
-rates are work a core-second, so that other programs on the machine disturb them least. Peers run in environments
+rates are work per core-second, so that other programs on the machine disturb them least. Peers run in environments
 of their own under `.bench/`, as they come and with glibc's malloc tuned.
 """
 
@@ -99,7 +99,7 @@ class Bench:
         try:
             entry |= run_one(command, self.seconds, self.threads, TUNED_MALLOC if tuned else {})
             print(
-                f"{quantity} on {shape}, {who}{', malloc tuned' if tuned else ''}: {entry['rate']:,.0f} a core-second"
+                f"{quantity} on {shape}, {who}{', malloc tuned' if tuned else ''}: {entry['rate']:,.0f} per core-second"
             )
         except BenchmarkError as error:
             entry["error"] = str(error)
@@ -174,9 +174,9 @@ def quick(threads: int) -> None:
         "machine": found["machine"],
     }
     print("SASRec, full cross-entropy, Beauty shape, d 64, 2 blocks, 2 heads, one epoch's users in random order")
-    print(f"matrix products of this machine: {summary['gemm_gflops_per_core']:.1f} GFLOP a core-second")
-    print(f"floor: {found['floor']:,.0f} targets a core-second")
-    print(f"reached: {summary['targets_per_core_second']:,.0f} targets a core-second")
+    print(f"matrix products of this machine: {summary['gemm_gflops_per_core']:.1f} GFLOP per core-second")
+    print(f"floor: {found['floor']:,.0f} targets per core-second")
+    print(f"reached: {summary['targets_per_core_second']:,.0f} targets per core-second")
     print(f"share of the floor: {summary['share_of_floor']:.3f}")
     print(f"an epoch: {summary['seconds']:.1f} core-seconds; peak memory {summary['peak_memory_bytes'] / 1e6:.0f} MB")
     print(json.dumps(summary))

@@ -58,8 +58,8 @@ class TrainingConfig(Strict):
 
     epochs: Count = Field(50, description="epochs of the joint phase (of the only phase, where there is one)")
     patience: Count = Field(10, description="epochs without a better validation NDCG@10 before a tuning run stops")
-    batch_size: Count = Field(256, description="users a step, for models with a sequence side")
-    edge_batch_size: Count = Field(2048, description="interactions a step, for phases that train the graph alone")
+    batch_size: Count = Field(256, description="users per step, for models with a sequence side")
+    edge_batch_size: Count = Field(2048, description="interactions per step, for phases that train the graph alone")
     learning_rate: Positive = 1e-3
     beta2: Annotated[float, Field(gt=0, lt=1)] = Field(0.999, description="second-moment decay of Adam")
     weight_decay: Weight = Field(0.0, description="decoupled (AdamW)")
@@ -349,7 +349,7 @@ class CreateConfig(TrainableConfig):
 
 
 class GSAUTrainingConfig(TrainingConfig):
-    batch_size: Count = Field(512, description="prefixes a step; the edges are spread over the same steps")
+    batch_size: Count = Field(512, description="prefixes per step; the edges are spread over the same steps")
 
 
 @kind("model", "GSAU", "createrec.models.gsau:GSAU")
@@ -371,7 +371,7 @@ class GSAUConfig(TrainableConfig):
 
 
 class MRGSRecTrainingConfig(TrainingConfig):
-    batch_size: Count = Field(128, description="users a step, as in the runs behind Table 2")
+    batch_size: Count = Field(128, description="users per step, as in the runs behind Table 2")
 
 
 @kind("model", "MRGSRec", "createrec.models.mrgsrec:MRGSRec")
@@ -395,7 +395,7 @@ class MRGSRecConfig(TrainableConfig):
 
 
 class SelfGNNTrainingConfig(TrainingConfig):
-    batch_size: Count = Field(512, description="users a step")
+    batch_size: Count = Field(512, description="users per step")
 
 
 @kind("model", "Self-GNN", "createrec.models.selfgnn:SelfGNN")
@@ -414,8 +414,8 @@ class SelfGNNConfig(TrainableConfig):
     instance_level: Literal["summed", "tokens"] = Field(
         "summed", description="summed: as in the authors' code, one token; tokens: as in their paper"
     )
-    negatives: Count = Field(40, description="uniform items a user, against the newest training item")
-    pairs: Count = Field(80, description="self-augmented pairs a user and interval, at most")
+    negatives: Count = Field(40, description="uniform items per user, against the newest training item")
+    pairs: Count = Field(80, description="self-augmented pairs per user and interval, at most")
     augmentation_dimension: Count = 32
     augmentation_weight: Weight = 1e-6
     l2: Weight = Field(1e-2, description="weight of the summed squares of whole tables, at each step")
@@ -636,7 +636,7 @@ class SetupsConfig(Strict):
 
 
 class EvaluationConfig(Strict):
-    """Full-catalogue ranking of one target a user; the switches change queries only, never the trained model."""
+    """Full-catalogue ranking of one target per user; the switches change queries only, never the trained model."""
 
     cutoffs: Annotated[tuple[Count, ...], Field(min_length=1)] = (10, 100)
     target: Literal["last", "first", "random"] = "last"
@@ -750,7 +750,7 @@ class BeyondConfig(Strict):
     """Simple baselines that the paper does not have, beside its models."""
 
     datasets: tuple[str, ...] = Field((), description="split by time, beside Table 2")
-    leave_one_out: tuple[str, ...] = Field((), description="data sets in the setup of Table 3")
+    leave_one_out: tuple[str, ...] = Field((), description="datasets in the setup of Table 3")
     beside: tuple[str, ...] = Field((), description="models of the paper, where its table has them")
     models: tuple[str, ...] = Field((), description="simple baselines")
     seeds: tuple[int, ...] = ()

@@ -134,8 +134,8 @@ EXHIBITS = (
         title="Table 2",
         section="4.4",
         render="createrec.paper.tables:table2",
-        caption="CREATE beside sequential, graph and classical recommenders. Global temporal split, one target a user, "
-        "ranked among the whole catalogue.",
+        caption="CREATE beside sequential, graph and classical recommenders. Global temporal split, one target per "
+        "user, ranked among the whole catalogue.",
         reading="*Gain* is CREATE over SASRec. Random and PopRnd do not compete for bold and underline, because their "
         "coverage is high by design. The number of seeds and the labels of the data stand under the table.",
         wants="table2",

@@ -1,6 +1,6 @@
 """Is a difference between two models more than chance? Paired tests over users, bootstrap over users and seeds.
 
-Every model of a data set ranks for the same users, so models are compared user by user. A user's score is
+Every model of a dataset ranks for the same users, so models are compared user by user. A user's score is
 averaged over the seeds first: seeds of one model are not independent users, and would otherwise count as such.
 """
 
@@ -51,7 +51,7 @@ def read_ranks(path: Path) -> Ranks:
 
 
 def per_user(rank: NDArray[np.int64], metric: str) -> Floats:
-    """One score a user, with one relevant item each: what NDCG@K and Recall@K (= HR@K) average (paper, Section 4.3).
+    """One score per user, with one relevant item each: what NDCG@K and Recall@K (= HR@K) average (paper, Section 4.3).
 
     Args:
         rank: shape (users,), counted from 1.

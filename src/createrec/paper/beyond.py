@@ -12,7 +12,7 @@ Place = tuple[str, str, str]
 
 
 def _cells(results: Results, exhibit: Exhibit) -> dict[Place, list[Cell]]:
-    """(data set, setup, model) -> the cells of its seeds, in the order of the plan."""
+    """(dataset, setup, model) -> the cells of its seeds, in the order of the plan."""
     found: dict[Place, list[Cell]] = {}
     for cell in results.plan[exhibit.group]:
         found.setdefault((cell.run.dataset, cell.run.setup, cell.run.model), []).append(cell)
@@ -42,7 +42,7 @@ def beaten(results: Results, exhibit: Exhibit) -> list[str]:
 
 
 def beyond(results: Results, exhibit: Exhibit) -> Table:
-    """A row per data set, setup and model; a column per metric."""
+    """A row per dataset, setup and model; a column per metric."""
     entries = []
     for (dataset, setup, model), cells in _cells(results, exhibit).items():
         place = (dataset_name(dataset), SETUP_NAMES[setup])

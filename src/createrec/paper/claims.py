@@ -59,7 +59,7 @@ RULES: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Claim:
-    """One sentence of the paper on one data set, and what we found.
+    """One sentence of the paper on one dataset, and what we found.
 
     Attributes:
         source: the table or figure it rests on.
@@ -377,7 +377,7 @@ def _alignment(results: Results) -> Iterator[Claim]:
 
 
 def _backbone(results: Results) -> Iterator[Claim]:
-    """Table 5 (Section 5.4), on each of our data sets: the paper names none."""
+    """Table 5 (Section 5.4), on each of our datasets: the paper names none."""
     for dataset in results.config.ablations.backbone.datasets:
 
         def side(sequence: str, graph: str, name: str, dataset: str = dataset) -> Side:

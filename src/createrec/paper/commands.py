@@ -100,7 +100,7 @@ def _add_inputs(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--records", type=Path, default=RESULTS / "runs", metavar="DIR", help="the runs' records")
     parser.add_argument(
-        "--data", type=Path, default=RESULTS / "data", metavar="DIR", help="each data set's DATASET/dataset.json"
+        "--data", type=Path, default=RESULTS / "data", metavar="DIR", help="each dataset's DATASET/dataset.json"
     )
     parser.add_argument(
         "--splits", type=Path, default=RESULTS / "splits", metavar="DIR", help="each split's DATASET/SETUP/split.json"

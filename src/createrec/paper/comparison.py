@@ -138,7 +138,7 @@ def _column(row: Reported) -> str:
 
 
 def _compared_sheet(table: str, rows: Sequence[Compared]) -> Sheet:
-    """One table of the paper: a row per data set and method, a column per metric."""
+    """One table of the paper: a row per dataset and method, a column per metric."""
     placed = {
         ((dataset_name(row.dataset), row.reported.name or "–"), _column(row.reported)): row.shown() for row in rows
     }
@@ -275,7 +275,7 @@ _SIGNIFICANCE_HEADER = [
 
 
 class _Ranks:
-    """Per-user ranks of the runs of one data set and setup, checked to be of the same users."""
+    """Per-user ranks of the runs of one dataset and setup, checked to be of the same users."""
 
     def __init__(self, results: Results) -> None:
         self.results = results
@@ -342,7 +342,7 @@ def _tested_dataset(results: Results, table: str, dataset: str) -> Iterator[Test
 
 
 def _corrected(tests: Sequence[Tested]) -> list[Tested]:
-    """Holm's correction over the comparisons of one table on one metric, all data sets together."""
+    """Holm's correction over the comparisons of one table on one metric, all datasets together."""
     run = [test for test in tests if test.t is not None]
     corrected = zip(run, holm([test.t for test in run]), holm([test.wilcoxon for test in run]), strict=True)
     by_place = {
@@ -352,7 +352,7 @@ def _corrected(tests: Sequence[Tested]) -> list[Tested]:
 
 
 def run_tests(results: Results, tables: Sequence[str] = tuple(TESTED)) -> list[Tested]:
-    """CREATE against every baseline of the tables, on every data set that is planned."""
+    """CREATE against every baseline of the tables, on every dataset that is planned."""
     found = []
     for table in tables:
         metrics = TESTED[table]

@@ -1,4 +1,4 @@
-"""Display names: how models, data sets, metrics and settings are called in tables and figures, in one place."""
+"""Display names: how models, datasets, metrics and settings are called in tables and figures, in one place."""
 
 from createrec.kinds import of_role
 
@@ -28,7 +28,7 @@ def model_name(model: str) -> str:
 
 
 def dataset_name(dataset: str) -> str:
-    """Ours; a data set from outside the paper keeps its own name."""
+    """Ours; a dataset from outside the paper keeps its own name."""
     return DATASETS.get(dataset, dataset)
 
 

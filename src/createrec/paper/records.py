@@ -154,7 +154,7 @@ class Results:
         return (self.data / dataset / "dataset.json").exists()
 
     def missing(self, dataset: str) -> str:
-        """Why a run on this data set is absent."""
+        """Why a run on this dataset is absent."""
         return NOT_RUN if self.at_hand(dataset) else NO_DATA
 
     def cells(self, group: str, dataset: str, model: str | None = None, **labels: Any) -> list[Cell]:

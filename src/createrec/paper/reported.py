@@ -11,8 +11,8 @@ from types import MappingProxyType
 from createrec.errors import DataError
 from createrec.paper.names import PAPER_MODELS
 
-NOT_STATED = "(not stated)"  # Table 5 names no data set
-# Table 3 is measured in the setup of another paper; its data sets are ours, split leave-one-out.
+NOT_STATED = "(not stated)"  # Table 5 names no dataset
+# Table 3 is measured in the setup of another paper; its datasets are ours, split leave-one-out.
 _LOOM_DATASETS = {"loom-office": "amazon-office", "loom-beauty": "amazon-beauty"}
 _MODEL_IDS = {name: model for model, name in PAPER_MODELS.items()}
 _VARIANT = re.compile(r"CREATE\((\w+),(\w+)\)")
@@ -23,10 +23,10 @@ class Reported:
     """One number of Tables 1-5.
 
     Attributes:
-        dataset: our name of the data set, or NOT_STATED.
+        dataset: our name of the dataset, or NOT_STATED.
         model: our name of the model; empty in Table 1.
         labels: coordinates inside an ablation, as `plan` names them.
-        metric: as records name it (`ndcg@10`; the paper's HR is recall, one target a user), or a count of Table 1.
+        metric: as records name it (`ndcg@10`; the paper's HR is recall, one target per user), or a count of Table 1.
         name: the model as the paper prints it.
         value, std: in %, or a count in Table 1; `std` is the paper's deviation over seeds where it gives one.
     """
@@ -108,7 +108,7 @@ def reported_value(table: str, dataset: str, model: str, metric: str, labels: Ma
 
 @cache
 def described(figure: str) -> Mapping[str, Mapping[str, float]]:
-    """What is said about one figure: data set -> quantity -> value (units in reported_figures.csv)."""
+    """What is said about one figure: dataset -> quantity -> value (units in reported_figures.csv)."""
     found: dict[str, dict[str, float]] = {}
     for _, row in _rows("reported_figures.csv"):
         if row["figure"] == figure:

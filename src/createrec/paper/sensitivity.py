@@ -66,7 +66,7 @@ def readings(results: Results) -> Iterator[Reading]:
 
 
 def _papers_rows() -> dict[tuple[str, str], dict[str, str]]:
-    """(data set, model) -> metric -> what Table 2 of the paper prints."""
+    """(dataset, model) -> metric -> what Table 2 of the paper prints."""
     paper: dict[tuple[str, str], dict[str, str]] = {}
     for row in reported_values():
         if row.table == "table2":
@@ -111,7 +111,7 @@ def two_readings(found: list[Reading]) -> Sheet:
 
 
 def sensitivity_page(found: list[Reading]) -> Page:
-    """The two readings, then a part per data set: a row per model and switch, and the paper's row where it has one."""
+    """The two readings, then a part per dataset: a row per model and switch, and the paper's row where it has one."""
     paper = _papers_rows()
     parts = [("Two readings at the paper's level", two_readings(found))] if found else []
     for dataset in dict.fromkeys(reading.dataset for reading in found):
@@ -134,7 +134,7 @@ def sensitivity_page(found: list[Reading]) -> Page:
             (dataset_name(dataset), Sheet("sensitivity", "", caption, notes, ("Model", "Switch"), columns, tuple(rows)))
         )
     paragraph = (
-        "One trained model a seed serves nearly all rows: a switch changes the queries, never the training. The "
+        "One trained model per seed serves nearly all rows: a switch changes the queries, never the training. The "
         "default is the configuration's own protocol. Rows of max_length, positions, fold_in and retrained=false (the "
         "validation rows are not learnt from) are trainings of their own, with the settings and epochs that were tuned "
         "for the default; fold_in=true has a rank and scaling of its own."

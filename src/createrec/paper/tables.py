@@ -1,7 +1,7 @@
 """Tables 1-5 from records (paper, Sections 4-5).
 
 A table is a list of entries, each an estimate over seeds with its place (row, column) and the entries it
-competes with for bold and underline. The CSV holds the entries, one a line; Markdown, LaTeX and HTML show them.
+competes with for bold and underline. The CSV holds the entries, one per line; Markdown, LaTeX and HTML show them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -32,7 +32,7 @@ class Entry:
 
     Attributes:
         row, column: where it is printed.
-        coordinates: what it is, for the CSV (data set, model, metric, ...).
+        coordinates: what it is, for the CSV (dataset, model, metric, ...).
         rivals: entries with equal rivals compete for best and second best; None = it does not compete.
         gain: relative gain over SASRec, where the table shows one.
     """
@@ -109,7 +109,7 @@ def seeds_note(estimates: Iterable[Estimate]) -> str:
 
 
 def users_notes(results: Results, cells: Sequence[Cell]) -> list[str]:
-    """What stands behind the numbers of each data set: how many users, and how many targets nobody could hit."""
+    """What stands behind the numbers of each dataset: how many users, and how many targets nobody could hit."""
     notes = []
     for dataset in dict.fromkeys(cell.run.dataset for cell in cells):
         records = [results.record(cell.run) for cell in cells if cell.run.dataset == dataset]
@@ -216,11 +216,11 @@ def gain(ours: Estimate, baseline: Estimate) -> float | None:
 def models_table(
     results: Results, exhibit: Exhibit, metrics: Sequence[str], notes: Sequence[str] = (), *, hits: bool = False
 ) -> Table:
-    """A row per data set and metric, a column per model, and CREATE's gain over SASRec.
+    """A row per dataset and metric, a column per model, and CREATE's gain over SASRec.
 
     Args:
         notes: what stands under the table beside what stands under every one.
-        hits: recall is printed as HR, its name where there is one target a user.
+        hits: recall is printed as HR, its name where there is one target per user.
     """
     models = wanted(results.config, exhibit).models
     entries, gains = [], {}
@@ -327,7 +327,7 @@ def table5(results: Results, exhibit: Exhibit) -> Table:
     return _finish(results, exhibit, ("Dataset", "Sequence encoder", "Metric"), entries, note)
 
 
-# --- Table 1: the data sets, not the runs -------------------------------------------------------------------------
+# --- Table 1: the datasets, not the runs -------------------------------------------------------------------------
 
 _COUNTS = {"users": "Users", "items": "Items", "interactions": "Interactions"}
 _SPLIT_COUNTS = {"train_interactions": "Training rows", "train_users": "Training users", "test_users": "Test users"}
@@ -352,7 +352,7 @@ class DataTable:
 
 
 def table1(results: Results, exhibit: Exhibit) -> DataTable:
-    """Data sets and what the temporal split leaves of them (Sections 4.1, 4.2).
+    """Datasets and what the temporal split leaves of them (Sections 4.1, 4.2).
 
     Raises:
         DataError: a summary lacks a count.

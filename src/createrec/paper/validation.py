@@ -70,7 +70,7 @@ class Published:
 
 @cache
 def published_grid(dataset: str, model: str) -> Mapping[int, Published]:
-    """Their points of one model on one data set, by number.
+    """Their points of one model on one dataset, by number.
 
     Raises:
         DataError: they give none.
@@ -182,7 +182,7 @@ def _cells(theirs: Checked) -> Shown:
 
 
 def validation_page(found: Sequence[Checked]) -> Page:
-    """A part per data set and kind of query: a row per grid point, theirs and ours in each cell."""
+    """A part per dataset and kind of query: a row per grid point, theirs and ours in each cell."""
     parts = []
     for dataset in dict.fromkeys(one.dataset for one in found):
         agreeing, run = agreeing_points(found, dataset)
@@ -255,7 +255,7 @@ def _draw(axes: Axes, found: Sequence[Checked], models: Sequence[str]) -> None:
 
 
 def validation_figure(found: Sequence[Checked]) -> Figure:
-    """Theirs against ours: a row per data set, a column per kind of metric, both cutoffs in one panel."""
+    """Theirs against ours: a row per dataset, a column per kind of metric, both cutoffs in one panel."""
     datasets = list(dict.fromkeys(one.dataset for one in found))
     models = list(dict.fromkeys(one.model for one in found))
     figure = Figure(figsize=(PAGE_WIDTH, 0.5 + 2.35 * max(1, len(datasets))))

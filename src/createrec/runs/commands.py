@@ -90,7 +90,7 @@ def register(commands: argparse._SubParsersAction) -> None:
     command = commands.add_parser("recommend", help="print a trained run's best items, in the dataset's own ids")
     command.add_argument("folder", type=Path, metavar="RUN", help="results/runs/DATASET/MODEL/VARIANT/seedN")
     command.add_argument("--history", metavar="ID,ID,...", help="item ids, oldest first; may be empty")
-    command.add_argument("--histories", type=Path, metavar="FILE", help="one history a line")
+    command.add_argument("--histories", type=Path, metavar="FILE", help="one history per line")
     command.add_argument("--user", metavar="ID", help="a user of the training data, for models of users")
     command.add_argument("-k", type=int, default=10, help="how many items (default: 10)")
     add_device(command)
@@ -115,7 +115,7 @@ def run_models(options: argparse.Namespace) -> None:
 
 
 class Reporter:
-    """A bar for a person at a terminal, a line an epoch for a log."""
+    """A bar for a person at a terminal, a line per epoch for a log."""
 
     def __init__(self, name: str, epochs: int) -> None:
         self.name = name

@@ -23,7 +23,7 @@ FEWEST_COMPLETE = 5
 
 
 def write_trials(study: optuna.Study, settings: StudySettings, path: Path) -> None:
-    """One row a trial, interrupted ones included.
+    """One row per trial, interrupted ones included.
 
     `value` is the best validation NDCG@10 that the trial reached, `best_epoch` when (counted from 0 through all
     phases, as in a record), `epochs` how many it trained, `seconds` the wall time with validation.

@@ -26,7 +26,7 @@ def ndcg(ranks: list[int]) -> float:
 
 
 def rank_world(world, dataset: str = "amazon-beauty") -> dict[str, list[list[int]]]:
-    """Ranks of 30 users for the models of Table 2 on one data set: CREATE ranks most targets first."""
+    """Ranks of 30 users for the models of Table 2 on one dataset: CREATE ranks most targets first."""
     generator = np.random.default_rng(0)
     ranks = {
         model: [generator.integers(1, top, 30).tolist() for _ in range(2)]
@@ -51,7 +51,7 @@ def test_every_reported_number_stands_beside_ours(world):
     assert [id(row.reported) for row in compared if row.reported.table == "table2"] == [
         id(row) for row in without_table5 if row.table == "table2"
     ]
-    # Table 5 names no data set: its eight numbers stand beside the one that is configured here.
+    # Table 5 names no dataset: its eight numbers stand beside the one that is configured here.
     assert sum(row.reported.table == "table5" for row in compared) == 8
     assert len(compared) == len(without_table5) + 8
 

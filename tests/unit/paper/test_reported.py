@@ -9,14 +9,14 @@ from createrec.paper.reported import described, printed, reported_value, reporte
 
 
 def test_every_table_is_whole():
-    # Table 1: 5 data sets x 3 counts; 2: 5 x 9 models x 6 metrics; 3: 2 x 5 x 2; 4: 2 x 7 rows x 4; 5: 4 x 2.
+    # Table 1: 5 datasets x 3 counts; 2: 5 x 9 models x 6 metrics; 3: 2 x 5 x 2; 4: 2 x 7 rows x 4; 5: 4 x 2.
     counts = Counter(row.table for row in reported_values())
     assert counts == {"table1": 15, "table2": 270, "table3": 20, "table4": 56, "table5": 8}
 
 
 def test_names_become_ours():
     rows = {(row.table, row.name, row.metric): row for row in reported_values()}
-    loom = rows["table3", "LOOM", "recall@10"]  # the paper's HR@10, one target a user
+    loom = rows["table3", "LOOM", "recall@10"]  # the paper's HR@10, one target per user
     assert (loom.model, loom.dataset) == ("loom", "amazon-beauty")
     barlow = rows["table4", "CREATE(LightGCN,barlow)", "ndcg@10"]
     assert (barlow.model, dict(barlow.labels)) == ("create", {"graph": "lightgcn", "alignment": "barlow"})

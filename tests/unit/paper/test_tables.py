@@ -223,7 +223,7 @@ def test_a_table_that_is_not_in_the_paper(world):
 
 
 def with_users(world, dataset, recall=None, **facts):
-    """Gives all records of a data set a number of test users and the shares of their targets."""
+    """Gives all records of a dataset a number of test users and the shares of their targets."""
     for path in world.records.glob(f"{dataset}/*/table2/*/record.json"):
         record = json.loads(path.read_text())
         record["data"] |= facts
