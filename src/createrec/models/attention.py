@@ -29,6 +29,7 @@ class Attention(nn.Module):
         causal: bool,
         newest: bool = False,
         key_value: Tensor | None = None,
+        read: Tensor | None = None,
     ) -> Tensor:
         """Keys (which give the values too) are [tokens, d], queries and what comes out likewise.
 
@@ -36,11 +37,13 @@ class Attention(nn.Module):
             newest: queries are those of the rows' newest tokens alone, [rows, d], which see their whole row, and so is
                 what comes out, without dropout. No row may be empty, and the layout needs masks.
             key_value: what `self.key_value` makes of the keys, where that is at hand.
+            read: int64 [n], the tokens that come out, [n, d]; None = all.
         """
         if newest:
             return self.output(self._mix_newest(queries, keys, layout))
         key_value = self.key_value(keys) if key_value is None else key_value
-        return self.output(self.mix(self.query(queries), key_value, layout, causal))
+        mixed = self.mix(self.query(queries), key_value, layout, causal)
+        return self.output(mixed if read is None else mixed.index_select(0, read))
 
     def mix(self, query: Tensor, key_value: Tensor, layout: list[Rectangle], causal: bool) -> Tensor:
         """The mixed values [tokens, d] of all heads."""

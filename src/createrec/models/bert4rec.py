@@ -22,6 +22,7 @@ from createrec.losses.cross_entropy import sequence_loss
 from createrec.models.base import normal_
 from createrec.models.sequence_encoder import INITIAL_STD, LocalLoss, training_rows
 from createrec.models.transformer import BlockEncoder, PostNormBlock, token_positions
+from createrec.ops.attention import rectangles
 from createrec.ops.dropout import Dropout
 from createrec.ops.ragged import Packed, Sequences, append, pack
 from createrec.randomness import Randomness
@@ -77,11 +78,13 @@ class BERT4RecEncoder(BlockEncoder):
             len(packed.items), device=packed.items.device, generator=self.randomness.generator("masking")
         )
         masked = chance < self.config.mask_probability
-        states = self.encode(packed.with_items(packed.items.masked_fill(masked, self.item_count)), item_table)
+        read = masked.nonzero()[:, 0] if packed.live is None else None
+        states = self._masked_states(
+            packed.with_items(packed.items.masked_fill(masked, self.item_count)), item_table, read
+        )
         targets, weights = packed.items, None
         if packed.live is None:
-            chosen = masked.nonzero()[:, 0]
-            states, targets = states[chosen], targets[chosen]
+            targets = targets[read]
         else:
             weights = (masked & packed.live).to(states.dtype)
         generator = self.randomness.generator("negatives/sequence")
@@ -91,6 +94,15 @@ class BERT4RecEncoder(BlockEncoder):
         # [MASK] takes one of the positions, so that none is read at inference that training has not seen.
         history = training_rows(sequences, batch, self.max_length - 1, drop_newest=0)
         return LocalLoss(loss, packed.rows, self.newest_states(append(history, self.item_count), item_table))
+
+    def _masked_states(self, packed: Packed, item_table: Tensor, read: Tensor | None) -> Tensor:
+        """The states [n, d] of the tokens int64 [n] that are predicted; None = of all tokens."""
+        layout = rectangles(packed, masks=True)
+        *earlier, last = self.blocks
+        x = self.embed(packed, item_table)
+        for block in earlier:
+            x = block(x, layout, causal=False)
+        return last(x, layout, causal=False, read=read)
 
     def query_tokens(self, histories: Sequences, rows: Tensor) -> Packed:
         return append(pack(histories, rows, self.max_length - 1), self.item_count)

@@ -57,11 +57,24 @@ class PostNormBlock(nn.Module):
         self.feedforward = FeedForward(dimension, inner, nn.GELU(), dropout, inner_dropout)
         self.feedforward_norm = nn.LayerNorm(dimension, eps=epsilon)
 
-    def forward(self, x: Tensor, layout: list[Rectangle], *, causal: bool, newest: Tensor | None = None) -> Tensor:
-        """Tokens [tokens, d] in, tokens out; or with `newest` [rows] only these tokens, each row's last, [rows, d]."""
+    def forward(
+        self,
+        x: Tensor,
+        layout: list[Rectangle],
+        *,
+        causal: bool,
+        newest: Tensor | None = None,
+        read: Tensor | None = None,
+    ) -> Tensor:
+        """Tokens [tokens, d] in, tokens out; or only some of them: what nobody reads is not made.
+
+        Args:
+            newest: int64 [rows], each row's last token, [rows, d] out, without dropout on the attention's weights.
+            read: int64 [n], any tokens, [n, d] out.
+        """
         own = x if newest is None else x[newest]
-        mixed = self.dropout(self.attention(own, x, layout, causal, newest is not None))
-        own = self.attention_norm(mixed.add_(own))
+        mixed = self.dropout(self.attention(own, x, layout, causal, newest is not None, read=read))
+        own = self.attention_norm(mixed.add_(own if read is None else own.index_select(0, read)))
         return self.feedforward_norm(self.feedforward(own).add_(own))
 
 
