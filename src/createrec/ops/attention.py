@@ -16,11 +16,12 @@ from createrec.ops.dropout import keep_, random_bits
 from createrec.ops.powers import LOG2_E, SAFE_POWER
 from createrec.ops.ragged import Packed
 
-# Rectangles of attention end at these lengths: each holds rows at least 0.7 times as long as it is wide.
-GROUP_LIMITS = (4, 5, 7, 9, 12, 16, 22, 30, 42, 58, 80, 112, 156, 218, 304)
+# Rectangles of attention end at these lengths: each holds rows at least about half as long as it is wide. Finer ones save
+# padding, but a CPU spends more on starting them.
+GROUP_LIMITS = (5, 9, 16, 30, 58, 112, 218, 304)
 # On a CPU a rectangle holds so many slots and is worked on so many queries at a time: what comes in between, one head's
 # weights, then stays in the cache. A causal query block also leaves out the keys behind its end.
-CPU_SLOTS = 2048
+CPU_SLOTS = 4096
 CPU_QUERIES = 32
 
 
