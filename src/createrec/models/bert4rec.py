@@ -79,7 +79,7 @@ class BERT4RecEncoder(BlockEncoder):
         )
         masked = chance < self.config.mask_probability
         read = masked.nonzero()[:, 0] if packed.live is None else None
-        states = self._masked_states(
+        states = self.masked_states(
             packed.with_items(packed.items.masked_fill(masked, self.item_count)), item_table, read
         )
         targets, weights = packed.items, None
@@ -95,7 +95,7 @@ class BERT4RecEncoder(BlockEncoder):
         history = training_rows(sequences, batch, self.max_length - 1, drop_newest=0)
         return LocalLoss(loss, packed.rows, self.newest_states(append(history, self.item_count), item_table))
 
-    def _masked_states(self, packed: Packed, item_table: Tensor, read: Tensor | None) -> Tensor:
+    def masked_states(self, packed: Packed, item_table: Tensor, read: Tensor | None) -> Tensor:
         """The states [n, d] of the tokens int64 [n] that are predicted; None = of all tokens."""
         layout = rectangles(packed, masks=True)
         *earlier, last = self.blocks

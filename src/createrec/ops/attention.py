@@ -16,8 +16,8 @@ from createrec.ops.dropout import keep_, random_bits
 from createrec.ops.powers import LOG2_E, SAFE_POWER
 from createrec.ops.ragged import Packed
 
-# Rectangles of attention end at these lengths: each holds rows at least about half as long as it is wide. Finer ones save
-# padding, but a CPU spends more on starting them.
+# Rectangles of attention end at these lengths: each holds rows about half as long as it is wide, or longer. Finer steps
+# save padding, but a CPU spends more on starting them.
 GROUP_LIMITS = (5, 9, 16, 30, 58, 112, 218, 304)
 # On a CPU a rectangle holds so many slots and is worked on so many queries at a time: what comes in between, one head's
 # weights, then stays in the cache. A causal query block also leaves out the keys behind its end.

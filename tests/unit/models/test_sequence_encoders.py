@@ -275,14 +275,14 @@ def test_bert4rec_training_never_sees_a_masked_item():
     model = made_model("bert4rec", {}, rows, mask_probability=0.4)
     users = torch.arange(8)
     seen, inputs = [], []
-    encode = model.sequence.encode
+    encode = model.sequence.masked_states
 
-    def spy(packed, table):
+    def spy(packed, table, read):
         inputs.append(packed.items)
-        seen.append(encode(packed, table))
+        seen.append(encode(packed, table, read))
         return seen[-1]
 
-    model.sequence.encode = spy
+    model.sequence.masked_states = spy
     generator = model.randomness.generator("masking")
     start = generator.get_state()
     sequences = model.data.sequences
@@ -301,12 +301,23 @@ def test_bert4rec_training_never_sees_a_masked_item():
     assert not torch.equal(first_loss, second_loss), "the targets did change"
 
 
+def test_bert4rec_makes_the_states_that_are_read_as_it_makes_them_all():
+    rows = random_rows(6, ITEMS, seed=3, shortest=3, longest=MAX_LENGTH)
+    model = made_model("bert4rec", {}, rows).eval()
+    sequences = model.data.sequences
+    packed = pack(sequences, sort_by_length(sequences, torch.arange(6)), MAX_LENGTH)
+    read = torch.tensor([1, 4, 5, len(packed.items) - 1])
+    states = model.sequence.masked_states(packed, model.item_table, read)
+    torch.testing.assert_close(states, model.sequence.encode(packed, model.item_table)[read])
+    assert model.sequence.masked_states(packed, model.item_table, read[:0]).shape == (0, DIMENSION)
+
+
 def test_bert4rec_masks_at_its_rate_and_anew_each_time():
     rows = [list(range(MAX_LENGTH))] * 400
     model = made_model("bert4rec", {}, rows, mask_probability=0.3)
     inputs = []
-    model.sequence.encode = lambda packed, table: (
-        inputs.append(packed.items) or torch.zeros(len(packed.items), DIMENSION).double()
+    model.sequence.masked_states = lambda packed, table, read: (
+        inputs.append(packed.items) or torch.zeros(len(read), DIMENSION).double()
     )
     for _ in range(2):
         model.sequence.local_loss(model.data.sequences, SequenceBatch(torch.arange(400)), model.item_table, False)
