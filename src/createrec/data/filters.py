@@ -87,14 +87,27 @@ def _rows_of(reading: Reading, kept: np.ndarray) -> Reading:
 
 
 def _of_events(reading: Reading, filters: FiltersConfig) -> np.ndarray:
-    if absent := [name for name in filters.events if name not in reading.event_names]:
+    wanted = filters.events or ()
+    if absent := [name for name in wanted if name not in reading.event_names]:
         raise DataError(f"filters.events: no row is {', '.join(absent)}; {_held(reading, 'events')}")
-    return np.isin(reading.event, [reading.event_names.index(name) for name in filters.events])
+    return np.isin(_given(reading.event), [reading.event_names.index(name) for name in wanted])
 
 
-def _since(reading: Reading, moment: str, name: str) -> np.ndarray:
+def _of_rating(reading: Reading, filters: FiltersConfig) -> np.ndarray:
+    return np.greater_equal(_given(reading.rating), float(filters.minimum_rating or 0))
+
+
+def _given(column: np.ndarray | None) -> np.ndarray:
+    """A column that a filter needs; whoever reads the file asks for it (createrec.data.prepare)."""
+    if column is None:
+        raise ValueError("a filter needs a column that was not read")
+    return column
+
+
+def _from(reading: Reading, filters: FiltersConfig, name: str) -> np.ndarray:
+    """Mask of the rows at the date of the setting `name`, or later."""
     time = reading.interactions.time
-    return time >= _moment(moment, name) * per_second(time)
+    return np.greater_equal(time, _moment(getattr(filters, name), name) * per_second(time))
 
 
 def _in_core(reading: Reading, filters: FiltersConfig) -> np.ndarray:
@@ -105,9 +118,9 @@ def _in_core(reading: Reading, filters: FiltersConfig) -> np.ndarray:
 # In the order in which they apply; the two cores are one filter.
 _MASKS: Mapping[str, Callable[[Reading, FiltersConfig], np.ndarray]] = {
     "events": _of_events,
-    "minimum_rating": lambda reading, filters: reading.rating >= filters.minimum_rating,
-    "since": lambda reading, filters: _since(reading, filters.since, "since"),
-    "before": lambda reading, filters: ~_since(reading, filters.before, "before"),
+    "minimum_rating": _of_rating,
+    "since": lambda reading, filters: _from(reading, filters, "since"),
+    "before": lambda reading, filters: ~_from(reading, filters, "before"),
     "first_of_repeats": lambda reading, filters: first_rows(reading.interactions),
     "user_core": _in_core,
     "item_core": _in_core,
@@ -128,7 +141,7 @@ def _held(reading: Reading, name: str) -> str:
     if name == "events":
         return f"the file has {', '.join(reading.event_names[:10])}"
     if name == "minimum_rating":
-        return f"ratings lie between {reading.rating.min():g} and {reading.rating.max():g}"
+        return f"ratings lie between {_given(reading.rating).min():g} and {_given(reading.rating).max():g}"
     if name in ("since", "before"):
         return f"times lie between {shown_time(time.min(), time)} and {shown_time(time.max(), time)}"
     return "lower it, or leave it out"

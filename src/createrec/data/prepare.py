@@ -133,7 +133,7 @@ def dataset_hash(interactions: Interactions) -> str:
     digest = hashlib.sha256()
     for column in (interactions.user, interactions.item, interactions.time):
         digest.update(len(column).to_bytes(8, "little"))
-        digest.update(np.ascontiguousarray(column, dtype="<i8"))
+        digest.update(np.ascontiguousarray(column, dtype="<i8").data)
     for ids in (interactions.user_ids, interactions.item_ids):
         digest.update(len(ids).to_bytes(8, "little"))
         for name in ids:

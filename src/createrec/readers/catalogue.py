@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from createrec.config import FileConfig
 from createrec.errors import ConfigError, DataError
@@ -51,21 +52,21 @@ def _reading(path: Path, file: FileConfig, wanted: tuple[str, ...], place: Place
             _columns(file, movielens.COLUMNS, wanted)
             return movielens.read_movielens(path, place, collector)
         case "yambda_likes":
-            return read_parquet(path, _columns(file, YAMBDA_COLUMNS, wanted))
+            return read_parquet(path, _names(file, YAMBDA_COLUMNS, wanted))
         case "amazon_reviews":
-            editions = [_columns(file, edition, wanted) for edition in AMAZON_EDITIONS]
+            editions = [_names(file, edition, wanted) for edition in AMAZON_EDITIONS]
             read_json_lines(path, place, editions, collector)
         case "json_lines":
-            read_json_lines(path, place, [_columns(file, OWN_COLUMNS, wanted)], collector)
+            read_json_lines(path, place, [_names(file, OWN_COLUMNS, wanted)], collector)
         case "recbole":
-            recbole.read_recbole(path, place, _columns(file, recbole.COLUMNS, wanted), collector)
+            recbole.read_recbole(path, place, _names(file, recbole.COLUMNS, wanted), collector)
         # A format of your own goes here: docs/extending.md
         case "table":
             columns = _columns(file, OWN_COLUMNS, wanted)
             if first_bytes(path).startswith(MAGIC):
                 if isinstance(columns["user"], int):
                     raise ConfigError(f"{path}: a parquet file names its columns; give names, not numbers")
-                return read_parquet(path, columns, leave_out_empty=collector.leave_out_empty)
+                return read_parquet(path, _names(file, OWN_COLUMNS, wanted), leave_out_empty=collector.leave_out_empty)
             with opened(path, place) as stream:
                 read_delimited(stream, place, columns, Dialect(file.separator, file.quoting), collector)
         case unknown:
@@ -73,12 +74,20 @@ def _reading(path: Path, file: FileConfig, wanted: tuple[str, ...], place: Place
     return collector.finish()
 
 
-def _columns(file: FileConfig, known: Mapping[str, str | int], wanted: tuple[str, ...]) -> dict[str, str | int]:
+def _columns(file: FileConfig, known: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, str | int]:
     """The column of each wanted role: the settings' own, or else what the format is known to have."""
-    columns = {role: getattr(file, role) or known.get(role) for role in wanted}
-    for role, setting in (("rating", "minimum_rating"), ("event", "events")):
-        if role in columns and columns[role] is None:
+    columns: dict[str, str | int] = {}
+    for role in wanted:
+        column = getattr(file, role) or known.get(role)
+        if column is None:
+            setting = {"rating": "minimum_rating", "event": "events"}[role]
             raise ConfigError(f"filters.{setting}: needs file.{role}, the column that holds it")
+        columns[role] = column
     if len(set(columns.values())) != len(columns):
         raise ConfigError(f"file: two of {', '.join(columns)} are the same column ({columns})")
-    return columns  # type: ignore[return-value]
+    return columns
+
+
+def _names(file: FileConfig, known: Mapping[str, str], wanted: tuple[str, ...]) -> dict[str, str]:
+    """The same, for a format whose columns have names."""
+    return {role: str(column) for role, column in _columns(file, known, wanted).items()}

@@ -8,6 +8,7 @@ from array import array
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,8 @@ from createrec.readers.streams import Place, shown
 MAX_ROWS = 200_000_000
 """Most rows, so that a parquet file of a few bytes that promises billions cannot fill the memory."""
 MICROSECONDS = 1_000_000
+Row = tuple[Any, ...]
+"""User, item, time, rating and event as they stand in the file; None for what nobody asks for."""
 LIMIT = 1 << 63
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -141,7 +144,7 @@ class Times:
     """Collects times: numbers, or ISO-8601 dates, never both."""
 
     def __init__(self) -> None:
-        self._values = array("q")
+        self._values: array[int] | array[float] = array("q")
         self._dated: bool | None = None
 
     def check_kind(self, dated: bool) -> None:
@@ -180,7 +183,7 @@ class Times:
         number = self.parsed(value)
         if type(number) is float and self._values.typecode == "q":
             self._values = array("d", self._values)
-        self._values.append(number)
+        self._values.append(number)  # type: ignore[arg-type]
 
     def add(self, values: np.ndarray) -> None:
         """Adds checked times: int64, or float64 with fractions."""
@@ -210,10 +213,10 @@ def seconds_if_whole(time: np.ndarray, per_second: int) -> np.ndarray:
     return time // per_second if not (time % per_second).any() else time
 
 
-def append(column: array, values: np.ndarray) -> None:
+def append(column: "array[int] | array[float]", values: np.ndarray) -> None:
     """Adds values to a growing column, which the operating system extends in its place."""
     kind = np.int64 if column.typecode == "q" else np.float64
-    column.frombytes(memoryview(np.ascontiguousarray(values, dtype=kind)).cast("B"))
+    column.frombytes(np.ascontiguousarray(values, dtype=kind).tobytes())
 
 
 class Collector:
@@ -241,7 +244,7 @@ class Collector:
         self.most_rows = MAX_ROWS
         self._user, self._item, self._rating, self._event = array("q"), array("q"), array("d"), array("q")
 
-    def add_rows(self, rows: Iterable[tuple]) -> None:
+    def add_rows(self, rows: Iterable[Row]) -> None:
         """Adds rows (user, item, time, rating or None, event or None), one at a time; `place.line` must follow.
 
         Raises:

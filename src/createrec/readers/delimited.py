@@ -9,6 +9,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import IO, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -71,7 +72,7 @@ class _Layout:
 
 
 def read_delimited(
-    stream: io.BufferedIOBase, place: Place, columns: Mapping[str, str | int], dialect: Dialect, collector: Collector
+    stream: IO[bytes], place: Place, columns: Mapping[str, str | int], dialect: Dialect, collector: Collector
 ) -> None:
     """Adds the rows of a delimited text.
 
@@ -122,14 +123,14 @@ def _first_line(line: bytes, place: Place, columns: Mapping[str, str | int], dia
     quoting = "none" if any(len(mark) > 1 for mark in marks) else dialect.quoting
     if isinstance(columns["user"], int):
         return _numbered(text, split, place, columns, quoting, dialect.fields)
-    wanted = set(columns.values())
+    wanted = {str(name) for name in columns.values()}
     for mark, names in split.items():
         names = [name.partition(":")[0] for name in names] if dialect.typed_names else names
         if wanted <= set(names):
             for name in wanted:
                 if names.count(name) > 1:
                     raise place.error(f"column {name!r} appears {names.count(name)} times; expected once")
-            return _Layout(mark, quoting, len(names), {role: names.index(name) for role, name in columns.items()})
+            return _Layout(mark, quoting, len(names), {role: names.index(str(name)) for role, name in columns.items()})
     names = max(split.values(), key=len)
     missing = ", ".join(repr(name) for name in columns.values() if name not in names)
     raise place.error(f"no column {missing}; the file has {shown(names)}{_advice(text)}")
@@ -164,7 +165,7 @@ def _fields(text: str, mark: str, quoting: str) -> list[str]:
         return text.split()
     if len(mark) > 1:
         return text.split(mark)
-    rule = csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL
+    rule: Literal[0, 3] = csv.QUOTE_NONE if quoting == "none" else csv.QUOTE_MINIMAL
     try:
         return next(csv.reader([text], delimiter=mark, quoting=rule), [])
     except csv.Error:
@@ -307,7 +308,7 @@ def _add_slowly(lines: Iterable[bytes], place: Place, layout: _Layout, collector
 def _records(lines: Iterable[bytes], place: Place, layout: _Layout, collector: Collector) -> Iterator[list[str]]:
     """The fields of each line that is not blank, as many as the first line has."""
     start = place.line
-    rule = csv.QUOTE_NONE if layout.quoting == "none" else csv.QUOTE_MINIMAL
+    rule: Literal[0, 3] = csv.QUOTE_NONE if layout.quoting == "none" else csv.QUOTE_MINIMAL
     records = csv.reader(_decoded(lines, place, layout), delimiter=layout.byte, quoting=rule, strict=True)
     while True:
         try:

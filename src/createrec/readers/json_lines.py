@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from createrec.readers.columns import Collector
+from createrec.readers.columns import Collector, Row
 from createrec.readers.streams import Place, lines, opened, shown
 
 AMAZON_EDITIONS: tuple[Mapping[str, str], ...] = (
@@ -24,7 +24,7 @@ def read_json_lines(path: Path, place: Place, editions: Sequence[Mapping[str, st
         DataError: a line is no JSON object, a key is missing, or a value is none.
     """
 
-    def rows() -> Iterator[tuple]:
+    def rows() -> Iterator[Row]:
         wanted = editions[0] if len(editions) == 1 else None
         with opened(path, place) as stream:
             for line in lines(stream, place):
@@ -48,7 +48,7 @@ def _edition(found: Mapping[str, object], editions: Sequence[Mapping[str, str]],
     raise place.error(f"no key {editions[0]['user']!r}; expected {known}")
 
 
-def _row(found: Mapping[str, object], keys: Mapping[str, str], place: Place, collector: Collector) -> tuple:
+def _row(found: Mapping[str, object], keys: Mapping[str, str], place: Place, collector: Collector) -> Row:
     roles = ["user", "item", "time", *(["rating"] if collector.rating else []), *(["event"] if collector.event else [])]
     for role in roles:
         if keys[role] not in found:

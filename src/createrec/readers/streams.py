@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,9 @@ MAX_EXPANSION = 200
 FREE_EXPANSION = 1 << 26
 """Bytes a file may unpack to whatever the ratio: small files of equal lines compress without limit."""
 BLOCK = 1 << 22
-"""Bytes of whole lines that are parsed at once, about."""
+"""Bytes of whole lines that are parsed at once, about, at the beginning of a file ..."""
+LARGEST_BLOCK = 1 << 25
+"""... and later, because the more ids are known, the more a block costs whatever its size."""
 BOM = b"\xef\xbb\xbf"
 
 _BROKEN = (
@@ -82,7 +85,7 @@ def explained(path: Path, what: str, line: Callable[[], int] | None = None) -> I
 class _Capped(io.RawIOBase):
     """Passes a stream on and stops it when it has unpacked to more than a packed file of this size can mean."""
 
-    def __init__(self, stream: io.BufferedIOBase, path: Path) -> None:
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
         self._stream = stream
         self._path = path
         self._left = max(FREE_EXPANSION, MAX_EXPANSION * path.stat().st_size)
@@ -90,7 +93,7 @@ class _Capped(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any, /) -> int:
         data = self._stream.read(len(buffer))
         self._left -= len(data)
         if self._left < 0:
@@ -103,7 +106,7 @@ class _Capped(io.RawIOBase):
 
 
 # First bytes -> what opens a file that begins with them, and its name in a message.
-_PACKED: dict[bytes, tuple[Callable[[Path], io.BufferedIOBase], str]] = {
+_PACKED: dict[bytes, tuple[Callable[[Path], Any], str]] = {
     b"\x1f\x8b": (gzip.open, "a gzip archive"),
     b"BZh": (bz2.open, "a bzip2 archive"),
     b"\xfd7zXZ\x00": (lzma.open, "an xz archive"),
@@ -119,7 +122,7 @@ def first_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def opened(path: Path, place: Place, member: str | None = None) -> Iterator[io.BufferedIOBase]:
+def opened(path: Path, place: Place, member: str | None = None) -> Iterator[IO[bytes]]:
     """The bytes of a plain file, of a gzip, bzip2, xz or zstd archive, or of one member of a zip archive.
 
     Args:
@@ -179,21 +182,23 @@ def _checked_member(member: zipfile.ZipInfo, path: Path) -> zipfile.ZipInfo:
     return member
 
 
-def blocks(stream: io.BufferedIOBase, place: Place) -> Iterator[bytes]:
+def blocks(stream: IO[bytes], place: Place) -> Iterator[bytes]:
     """Whole lines, about BLOCK bytes at a time; `place.line` is the number of lines before the block that was given.
 
     A byte-order mark is dropped, and the last line is given its end. Whoever takes a block counts its lines:
     `place.line` moves on when the next one is asked for.
     """
     capped = _Capped(stream, place.path)
-    rest, started = b"", False
+    rest, read = b"", 0
     while True:
-        data = capped.read(BLOCK)
-        if not started and data:
+        data = capped.read(min(max(BLOCK, read // 8), LARGEST_BLOCK))
+        ended = not data
+        if not read and data:
             if data.startswith((b"\xff\xfe", b"\xfe\xff")):
                 raise DataError(f"{place.where}: the text is UTF-16; expected UTF-8, save it as that")
-            data, started = data.removeprefix(BOM), True
-        whole, end, after = (rest + data).rpartition(b"\n") if data else (rest, b"\n" if rest else b"", b"")
+            data = data.removeprefix(BOM)
+        read += 1 + len(data)  # a mark alone is a beginning, too
+        whole, end, after = (rest, b"\n" if rest else b"", b"") if ended else (rest + data).rpartition(b"\n")
         if len(after) > MAX_LINE:
             place.line += line_count(whole) + len(end) + 1
             raise place.error(f"longer than {MAX_LINE:,} bytes; expected one short record per line")
@@ -203,7 +208,7 @@ def blocks(stream: io.BufferedIOBase, place: Place) -> Iterator[bytes]:
             yield block
             place.line = before + line_count(block)
         rest = after
-        if not data:
+        if ended:
             return
 
 
@@ -212,7 +217,7 @@ def line_count(text: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(text, dtype=np.uint8) == ord("\n")))
 
 
-def lines(stream: io.BufferedIOBase, place: Place) -> Iterator[bytes]:
+def lines(stream: IO[bytes], place: Place) -> Iterator[bytes]:
     """Lines without their ends, blank ones left out; `place.line` follows."""
     for block in blocks(stream, place):
         before = place.line

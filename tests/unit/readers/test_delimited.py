@@ -170,6 +170,11 @@ def test_archives_of_one_file(tmp_path, pack):
     assert rows(path) == [("a", "x", 1), ("b", "y", 2)]
 
 
+def test_a_mark_that_comes_alone_ends_nothing(tmp_path):
+    (tmp_path / "t").write_bytes(gzip.compress(b"\xef\xbb\xbf") + gzip.compress((HEADER + "a,x,1\n").encode()))
+    assert rows(tmp_path / "t") == [("a", "x", 1)]
+
+
 def test_an_archive_of_two_files_is_refused(tmp_path):
     with zipfile.ZipFile(tmp_path / "t", "w") as archive:
         archive.writestr("a.csv", HEADER)
