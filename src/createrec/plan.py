@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from createrec.config import NAME_PATTERN, ProjectConfig, merge, read_yaml, validate
+from createrec.config import NAME_PATTERN, ProjectConfig, TableConfig, merge, read_yaml, validate
 from createrec.errors import ConfigError, known_names
 from createrec.exhibits import GROUPS, Exhibit, function, wanted
 from createrec.kinds import Kind, Role, part_kind
@@ -397,10 +397,11 @@ def validation_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
 def beyond_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
     """The paper's models as Tables 2 and 3 have them, then the simple baselines, in either setup."""
     part = wanted(config, exhibit)
-    for setup, table, papers, datasets in (
+    setups: tuple[tuple[Setup, str, TableConfig, tuple[str, ...]], ...] = (
         ("temporal", "table2", config.table2, part.datasets),
         ("leave-one-out", "table3", config.table3, part.leave_one_out),
-    ):
+    )
+    for setup, table, papers, datasets in setups:
         beside = [model for model in part.beside if model in papers.models]
         own = "beyond" if setup == "temporal" else f"beyond-{setup}"
         for dataset in datasets:
