@@ -21,7 +21,7 @@ from createrec.paper.headline import VERDICTS, WHOLE, Headline, headlines
 from createrec.paper.names import dataset_name, model_name
 from createrec.paper.records import NO_DATA, Results
 from createrec.paper.render import Sheet, Shown, to_markdown, write_text
-from createrec.paper.report import read_gpu
+from createrec.paper.report import epochs_on_gpu, read_gpu
 from createrec.plan import Run
 
 BENCH = Path("benchmarks/results/bench.json")
@@ -118,8 +118,10 @@ def limits(facts: Facts) -> str:
     if gpu is None and not on_gpu:
         lines.append("**GPU.** Nothing was measured on a GPU.")
     else:
-        measured = f"Speed was measured on {gpu['device']} ([gpu.json]({GPU}))." if gpu else ""
-        lines.append(f"**GPU.** {measured} {on_gpu} of the records were made on a GPU.".replace("  ", " "))
+        told = [f"{on_gpu} of the records were made on a GPU."]
+        if gpu is not None:
+            told.insert(0, f"Speed was measured on one {gpu['device'].removeprefix('cuda: ')} ([gpu.json]({GPU})).")
+        lines.append(" ".join(["**GPU.**", *told]))
     return "\n".join(f"- {line}" for line in lines) + "\n"
 
 
@@ -150,6 +152,11 @@ def speed(facts: Facts) -> str:
                 f"({peer['rate']:,.0f})."
             )
     device = str(found["machine"]["device"]).removeprefix("cpu: ")
+    if (gpu := read_gpu(facts.root / GPU)) is not None:
+        epochs = {model: ways[1] for model, ways in epochs_on_gpu(gpu).items()}
+        told = [f"{model_name(name)} {epochs[name]:.2f} s" for name in ("sasrec", "create") if epochs.get(name)]
+        if told:
+            lines.append(f"- On one {gpu['device'].removeprefix('cuda: ')} an epoch takes: {', '.join(told)}.")
     return f"On the shape of Amazon Beauty ({device}, torch {found['machine']['torch']}):\n\n" + "\n".join(lines) + "\n"
 
 

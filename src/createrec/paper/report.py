@@ -312,14 +312,33 @@ def read_gpu(path: Path) -> Mapping[str, Any] | None:
     return read_json(path) if path.exists() else None
 
 
+def epochs_on_gpu(found: Mapping[str, Any]) -> dict[str, tuple[float | None, float | None]]:
+    """Model -> seconds of an epoch, operation by operation and replayed from one captured step; None = not measured."""
+    epochs: dict[str, tuple[float | None, float | None]] = {}
+    for model, ways in found.get("capture", {}).items():
+        if isinstance(ways, Mapping):
+            # The first epoch of a phase captures its step, the last one only replays it.
+            eager, captured = (ways.get(way, {}).get("seconds", [None])[-1] for way in ("eager", "captured"))
+            epochs[model] = (eager, captured)
+    return epochs
+
+
 def gpu_sheet(found: Mapping[str, Any]) -> Sheet:
-    """Every figure of gpu.json, a step per group."""
+    """What an epoch takes on a GPU, a row per model; then whatever else was measured."""
     rows = []
+    for model, (eager, captured) in epochs_on_gpu(found).items():
+        cells = ["–" if seconds is None else f"{seconds:.2f}" for seconds in (eager, captured)]
+        cells.append(f"{eager / captured:.1f}" if eager and captured else "–")
+        rows.append((("Seconds per epoch", model_name(model)), tuple(map(Shown, cells))))
     for step, inside in found.items():
-        if isinstance(inside, Mapping):
-            rows += [((step, name), (Shown(text),)) for name, text in flat(inside)]
-    caption = f"Measured on {found.get('device', 'a GPU')}, torch {found.get('torch', 'not recorded')}."
-    return Sheet("gpu", "", caption, (), ("Step", "What"), ("Value",), tuple(rows))
+        if isinstance(inside, Mapping) and step not in ("capture", "note"):
+            rows += [((step, name), (Shown(text), Shown(""), Shown(""))) for name, text in flat(inside)]
+    note = found.get("note", {})
+    notes = [f"{key.replace('_', ' ').capitalize()}: {text}." for key, text in note.items()]
+    caption = f"Measured on {found.get('device', 'a GPU')}, torch {found.get('torch', 'not recorded')}. "
+    caption += "An epoch is the last of a training."
+    columns = ("Step by step", "Replayed", "Times")
+    return Sheet("gpu", "", caption, tuple(notes), ("What", "Model or figure"), columns, tuple(rows))
 
 
 # --- the page -----------------------------------------------------------------------------------------------------

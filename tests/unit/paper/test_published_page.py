@@ -10,7 +10,7 @@ from createrec.paper.claims import judge
 from createrec.paper.costs import costs
 from createrec.paper.headline import SECTIONS, Headline, headlines
 from createrec.paper.render import Sheet, Shown
-from createrec.paper.report import flat, gpu_sheet, grid, page, sources, table2_blocks, write_report
+from createrec.paper.report import epochs_on_gpu, gpu_sheet, grid, page, sources, table2_blocks, write_report
 
 
 @pytest.fixture(scope="module")
@@ -130,12 +130,27 @@ def test_costs_are_the_sums_of_the_records(world):
     assert (cost.cpu_seconds, cost.gpu_seconds, cost.memory) == (360.0, 240.0, 2_000_000_000)
 
 
-def test_what_a_gpu_measured_is_shown(world):
-    found = {"device": "cuda: NVIDIA", "torch": "2.11", "floor": {"took_seconds": 12.5, "inside": {"rate": 1234567.0}}}
-    assert list(flat(found["floor"])) == [("took_seconds", "12.5"), ("inside.rate", "1,234,567")]
-    assert [keys for keys, _ in gpu_sheet(found).rows] == [("floor", "took_seconds"), ("floor", "inside.rate")]
-    text = page(world.results(), found)
-    assert "Measured on cuda: NVIDIA, torch 2.11." in text and "Nothing was measured" not in text
+def test_what_a_gpu_measured_is_shown(whole):
+    found = {
+        "device": "cuda: NVIDIA",
+        "torch": "2.11",
+        "capture": {
+            "took_seconds": 90.7,
+            "sasrec": {"eager": {"seconds": [1.9, 1.5]}, "captured": {"seconds": [0.3, 0.15]}},
+            "mrgsrec": {"eager": {"seconds": [3.6]}, "captured": {"error": "a number copied from the host"}},
+        },
+        "floor": {"took_seconds": 12.5, "inside": {"rate": 1234567.0}},
+        "note": {"not_measured": "eight"},
+    }
+    assert epochs_on_gpu(found) == {"sasrec": (1.5, 0.15), "mrgsrec": (3.6, None)}
+    sheet = gpu_sheet(found)
+    rows = {keys: [cell.text for cell in cells] for keys, cells in sheet.rows}
+    assert rows["Seconds per epoch", "SASRec"] == ["1.50", "0.15", "10.0"]
+    assert rows["Seconds per epoch", "MRGSRec"] == ["3.60", "–", "–"]
+    assert rows["floor", "inside.rate"] == ["1,234,567", "", ""]
+    assert sheet.notes == ("Not measured: eight.",)
+    text = page(whole.results(), found)
+    assert "Measured on cuda: NVIDIA, torch 2.11. An epoch" in text and "Nothing was measured" not in text
 
 
 @pytest.mark.parametrize(
