@@ -11,6 +11,7 @@ Nothing of torch is loaded here until a kind's code is asked for.
 
 import importlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache, reduce
 from operator import or_
@@ -100,7 +101,8 @@ def kind(
     def enter(settings: Settings) -> Settings:
         if role in _BASES:
             raise TypeError(f"{settings.__name__} is declared behind the choice of {role}, and would be no part of it")
-        name = settings.model_fields["kind"].default
+        cls: type[BaseModel] = settings
+        name = cls.model_fields["kind"].default
         CATALOGUE[role, name] = Kind(role, name, title, settings, code, remark=remark, training=training)
         return settings
 
@@ -179,10 +181,10 @@ def part_kind(role: Role, settings: Mapping[str, Any]) -> Kind:
 def _from_outside(code: str, role: Role) -> Kind:
     """The kind of a class or function outside the package, with settings that keep where it stands."""
     found = load(code)
-    try:
-        settings = get_type_hints(found.__init__ if isinstance(found, type) else found).get("config")
-    except (AttributeError, NameError, TypeError):
-        settings = None
+    settings: Any = None
+    with suppress(AttributeError, NameError, TypeError):
+        called: Any = found
+        settings = get_type_hints(called.__init__ if isinstance(found, type) else called).get("config")
     encoders = [(role, _BASES[role])] if role != "model" else [(own, _BASES[own]) for own in (*_STAND_ALONE, "model")]
     own = next((own for own, base in encoders if isinstance(settings, type) and issubclass(settings, base)), None)
     if own is None:
@@ -238,8 +240,10 @@ class _KnownOrCode:
 def choice(role: Role, base: type[BaseModel]) -> Any:
     """The type of settings of any kind of a role, all subclasses of `base`; no kind can be entered behind it."""
     _BASES[role] = base
-    union = reduce(or_, (entry.settings for entry in of_role(role).values()))
-    return Annotated[SerializeAsAny[Annotated[union, Field(discriminator="kind")]], _KnownOrCode(role, base)]
+    union: Any = reduce(or_, (entry.settings for entry in of_role(role).values()))
+    annotated: Any = Annotated  # of types that are known at run time alone
+    as_any: Any = SerializeAsAny
+    return annotated[union, Field(discriminator="kind"), as_any(), _KnownOrCode(role, base)]
 
 
 def name_of(role: Role) -> Any:
