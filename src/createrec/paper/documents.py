@@ -6,6 +6,7 @@ leaves the text around them alone; `createrec documents --check` only says which
 
 import csv
 import json
+import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -247,6 +248,21 @@ def what_was_run(facts: Facts) -> str:
     return to_markdown(Sheet("runs", "", caption, (), ("Shown in",), tuple(columns), tuple(rows)))
 
 
+def _choice(path: Path) -> tuple[str, str]:
+    """What was chosen, over several seeds, and how far the settings that were compared are apart; in %."""
+    if not path.exists():
+        return "–", "–"
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    means = {row["setting"]: 100 * float(row["mean"]) for row in rows}
+    chosen = next(row for row in rows if row["chosen"] == "true")
+    values = [100 * float(row["ndcg@10"]) for row in rows if row["setting"] == chosen["setting"]]
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{means[chosen['setting']]:.2f}{spread} [{len(values)}]", ", ".join(
+        f"{mean:.2f}" for setting, mean in means.items() if setting != chosen["setting"]
+    ) or "–"
+
+
 def searches(facts: Facts) -> str:
     """Every search for settings: trials, hours, the best value, and the choice over several seeds where it was made."""
     rows = []
@@ -257,13 +273,15 @@ def searches(facts: Facts) -> str:
         hours = sum(float(trial["seconds"] or 0) for trial in trials) / 3600
         dataset, model = path.parent.parent.name, path.parent.name
         best = f"{100 * max(complete):.2f}" if complete else "–"
-        chosen = "several seeds" if (path.parent / "choice.csv").exists() else "the best trial"
-        cells = (str(len(trials)), f"{hours:.2f}", best, chosen)
+        cells = (str(len(trials)), f"{hours:.2f}", best, *_choice(path.parent / "choice.csv"))
         rows.append(((dataset_name(dataset), model_name(model)), tuple(map(Shown, cells))))
     if not rows:
         return "No search was published.\n"
-    caption = "Searches for settings on the validation fold; the best is its NDCG@10 in %."
-    headings = ("Trials", "Hours", "Best", "Chosen by")
+    caption = (
+        "Searches for settings, NDCG@10 on the validation fold in %. Best: of all trials, one seed each. Chosen: mean "
+        "± deviation [seeds] of the setting that was chosen. Others: means of the settings that it was compared with."
+    )
+    headings = ("Trials", "Hours", "Best", "Chosen", "Others")
     return to_markdown(Sheet("searches", "", caption, (), ("Dataset", "Model"), headings, tuple(rows)))
 
 
