@@ -43,6 +43,20 @@ def test_seen_targets_are_counted_and_the_switch_is_named(stats):
     assert json.loads(stats("s_test_only.csv", "--json", filters={"first_of_repeats": True})[1])["seen_targets"] == 0.0
 
 
+@pytest.mark.parametrize("remove_seen", [True, False])
+@pytest.mark.parametrize("name", ["s_repeat.csv", "s_repeat300.csv"])
+def test_a_seen_target_is_a_hit_only_where_seen_items_stay(tmp_path, monkeypatch, name, remove_seen):
+    """The smaller catalogue has nine items, fewer than any cutoff."""
+    monkeypatch.chdir(tmp_path)
+    dataset = {"remove_seen": remove_seen, "file": {"path": str(CASES / name)}}
+    Path("mine.yaml").write_text(yaml.safe_dump({"datasets": {"mine": dataset}}))
+    assert main(["run", "mine", "svd", "--device", "cpu", "--config", str(ROOT / "config.yaml"), "mine.yaml"]) == 0
+    record = json.loads(next(Path("results").rglob("record.json")).read_text())
+    seen, recall = record["data"]["seen_targets"], record["metrics"]["recall@100"]
+    assert seen == 1.0 if name == "s_repeat.csv" else 0.5 < seen < 1
+    assert recall <= 1 - seen if remove_seen else recall > 1 - seen
+
+
 def test_few_test_users_are_told_with_what_tests_more(stats):
     text = stats("t_float_frac.csv")[1]
     assert "  warning: " in text
