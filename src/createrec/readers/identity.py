@@ -18,6 +18,8 @@ from createrec.readers.streams import shown
 
 _WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
 _PADDED = re.compile(r"^0+(?=\d)")
+_ROUNDED = re.compile(r"^\d(\.\d+)?[eE]\+?\d\d+$")
+_MISSING = frozenset({"nan", "null", "none", "na", "n/a", "<na>", "\\n", "nil", "undefined", "unknown", "-", "?"})
 _PLAIN = re.compile(r"^[!-~]*$")  # visible ASCII: nothing to clean but a final .0
 
 
@@ -62,10 +64,7 @@ def settled(reading: Reading, ids: Literal["check", "as_written", "cleaned"], pa
             columns[role] = (renamed[index], np.array(order, dtype=object))
         else:
             columns[role] = (index, names)
-        if padded := _padded(clean):
-            warnings.append(
-                f"{padded:,} {role} ids differ from others in zeros at the front only (as 007 and 7): kept apart"
-            )
+        warnings += _odd(role, clean)
     (user, user_ids), (item, item_ids) = columns["user"], columns["item"]
     return replace(
         reading, interactions=Interactions(user, item, found.time, user_ids, item_ids), warnings=tuple(warnings)
@@ -80,6 +79,25 @@ def _pair(clean: list[str]) -> tuple[int, int]:
             return first[name], place
         first[name] = place
     raise AssertionError("all differ")
+
+
+def _odd(role: str, names: list[str]) -> list[str]:
+    """What looks odd about distinct ids, each in one sentence. None of it is changed."""
+    found = []
+    if padded := _padded(names):
+        found.append(f"{padded:,} {role} ids differ from others in zeros at the front only (as 007 and 7): kept apart")
+    if cased := len(names) - len({name.lower() for name in names}):
+        found.append(f"{cased:,} {role} ids differ from others in upper and lower case only: kept apart")
+    if words := [name for name in names if name.lower() in _MISSING]:
+        found.append(
+            f"the {role} id {shown(words[0])} looks like a missing value: its rows are taken for those of one {role}"
+        )
+    if rounded := [name for name in names if _ROUNDED.match(name)]:
+        found.append(
+            f"{len(rounded):,} {role} ids look like rounded numbers ({shown(rounded[0])}), as spreadsheets write them: "
+            "several may have become one"
+        )
+    return found
 
 
 def _padded(names: list[str]) -> int:

@@ -39,6 +39,25 @@ def test_an_id_in_two_forms(tmp_path, pair, column):
     assert "written in two ways, and read as one" in one.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("ids", "warning"),
+    [
+        (("nan", "7"), "the user id 'nan' looks like a missing value"),
+        (("NULL", "7"), "the user id 'NULL' looks like a missing value"),
+        (("\\N", "7"), "looks like a missing value"),
+        (("1.23E+11", "7"), "1 user ids look like rounded numbers ('1.23E+11')"),
+        (("anna", "Anna"), "1 user ids differ from others in upper and lower case only"),
+    ],
+)
+def test_odd_ids_are_told_and_kept(tmp_path, ids, warning):
+    path = tmp_path / "t.csv"
+    path.write_text(HEADER + f"{ids[0]},x,1\n{ids[1]},x,2\n")
+    reading = read(path, FileConfig())
+    assert list(reading.interactions.user_ids) == list(ids)
+    assert len(reading.warnings) == 1
+    assert warning in reading.warnings[0]
+
+
 def test_zeros_at_the_front_are_told_and_kept(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text(HEADER + "007,x,1\n7,x,2\n08,x,3\n")
