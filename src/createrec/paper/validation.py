@@ -27,6 +27,7 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from createrec.errors import DataError
 from createrec.paper.names import dataset_name, metric_name, model_name
@@ -226,7 +227,7 @@ _FAMILIES = {"ndcg": "NDCG", "recall": "HR", "coverage": "Coverage"}
 
 
 def _draw(axes: Axes, found: Sequence[Checked], models: Sequence[str]) -> None:
-    """One dot per grid point, kind of query and cutoff, and the diagonal."""
+    """One dot per grid point, kind of query and cutoff, filled where they differ, and the diagonal."""
     values = [100 * value for one in found for value in (one.theirs, one.ours.mean)]
     if not values:
         axes.text(0.5, 0.5, "not run", transform=axes.transAxes, ha="center", va="center", color=GREY)
@@ -235,23 +236,28 @@ def _draw(axes: Axes, found: Sequence[Checked], models: Sequence[str]) -> None:
     axes.plot([low, high], [low, high], color=GREY, linewidth=0.8, zorder=1)
     for place, queries in enumerate(QUERIES):
         for model in models:
-            dots = [one for one in found if (one.queries, one.model) == (queries, model)]
-            axes.plot(
-                [100 * one.theirs for one in dots],
-                [100 * one.ours.mean for one in dots],
-                linestyle="none",
-                marker=MARKERS[place],
-                markersize=3,
-                markeredgewidth=0.6,
-                color=COLOURS[models.index(model) % len(COLOURS)],
-                fillstyle="none",
-                label=f"{model_name(model)}, {queries}",
-            )
+            for verdict, fill in ((AGREES, "none"), (DIFFERS, "full")):
+                dots = [one for one in found if (one.queries, one.model, one.verdict) == (queries, model, verdict)]
+                axes.plot(
+                    [100 * one.theirs for one in dots],
+                    [100 * one.ours.mean for one in dots],
+                    linestyle="none",
+                    marker=MARKERS[place],
+                    markersize=3,
+                    markeredgewidth=0.6,
+                    color=COLOURS[models.index(model) % len(COLOURS)],
+                    fillstyle=fill,
+                    label=f"{model_name(model)}, {queries}" if verdict == AGREES else None,
+                )
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     axes.set_aspect("equal")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        axis.set_minor_formatter(NullFormatter())
 
 
 def validation_figure(found: Sequence[Checked]) -> Figure:
@@ -271,7 +277,13 @@ def validation_figure(found: Sequence[Checked]) -> Figure:
         label: handle for axes in panels.flat for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
     }
     if handles:
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=len(QUERIES))
+        figure.legend(
+            handles.values(),
+            handles.keys(),
+            loc="outside upper center",
+            ncols=len(QUERIES),
+            title="Hollow: the two agree; filled: they differ by more than noise explains",
+        )
     return figure
 
 
