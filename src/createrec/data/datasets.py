@@ -14,7 +14,7 @@ from createrec.data import registry
 from createrec.data.download import fetch
 from createrec.data.interactions import Interactions
 from createrec.data.prepare import DATASET_FILE, INTERACTIONS_FILE, prepare, write_dataset
-from createrec.data.split import Split, split, statistics
+from createrec.data.split import Split, refuse_without_queries, split, statistics
 from createrec.data.synthetic import demo_interactions
 from createrec.errors import ConfigError, DataError, known_names
 from createrec.files import read_json, sha256_of, write_json
@@ -109,11 +109,19 @@ def splitting(setup: TemporalSetup | LeaveOneOutSetup) -> dict[str, Any]:
 def write_split(
     setup: TemporalSetup | LeaveOneOutSetup, interactions: Path, summary: Path, output: Path, statistics_path: Path
 ) -> dict[str, Any]:
-    """Splits a prepared dataset and writes the split and its statistics; returns the latter."""
+    """Splits a prepared dataset and writes the split and its statistics; returns the latter.
+
+    Raises:
+        DataError: the dataset is damaged, cannot be split, or nobody could be asked.
+    """
     description = read_json(summary)
     if absent := [key for key in ("dataset", "label", "dataset_hash") if key not in description]:
         raise DataError(f"{summary}: lacks {', '.join(absent)}; delete it and run `createrec prepare` again")
-    made = split(Interactions.load(interactions), setup)
+    try:
+        made = split(Interactions.load(interactions), setup)
+        refuse_without_queries(made)
+    except DataError as error:
+        raise DataError(f"{description['dataset']}, {setup.kind}: {error}") from None
     kept = {key: description[key] for key in ("dataset", "label", "dataset_hash")}
     facts = {**kept, "setup": setup.kind, "made_from": splitting(setup), **statistics(made)}
     if filters := description.get("filters"):

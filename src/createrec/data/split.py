@@ -243,10 +243,9 @@ def split(interactions: "Interactions", setup: TemporalSetup | LeaveOneOutSetup)
     """Splits a dataset; a pure function of the interactions and the setup.
 
     Raises:
-        DataError: no user has enough interactions to be split.
+        DataError: no user has enough interactions to be split, or all are of one user, one item, or one time.
     """
-    if not len(interactions):
-        raise DataError("nothing to split: the dataset has no interactions")
+    _refuse_degenerate(interactions, setup)
     order = np.lexsort((np.arange(len(interactions)), interactions.time, interactions.user))
     user, items, times = interactions.user[order], interactions.item[order], interactions.time[order]
     counts = np.bincount(user, minlength=interactions.users)
@@ -268,6 +267,47 @@ def split(interactions: "Interactions", setup: TemporalSetup | LeaveOneOutSetup)
         lengths, cuts = (inner, outer), (test_cut, validation_cut)
         switches = {name: getattr(setup, name) for name in SWITCHES}
     return Split(items, times, offsets, interactions.items, *lengths, *cuts, **switches)
+
+
+def _refuse_degenerate(interactions: "Interactions", setup: TemporalSetup | LeaveOneOutSetup) -> None:
+    """Data that can be split by the letter, and mean nothing to a recommender, are found here and not after a training.
+
+    Raises:
+        DataError: with what is missing.
+    """
+    if not len(interactions):
+        raise DataError("nothing to split: the dataset has no interactions")
+    if interactions.items == 1:
+        raise DataError(f"nothing to rank: all {len(interactions):,} interactions are with one item; check the columns")
+    if interactions.users == 1:
+        raise DataError(
+            f"nothing to learn from others: all {len(interactions):,} interactions are of one user; check the columns"
+        )
+    if isinstance(setup, TemporalSetup) and interactions.time.min() == interactions.time.max():
+        raise DataError(
+            f"nothing to split in time: all {len(interactions):,} interactions are at the time {interactions.time[0]}; "
+            "check the column, or leave one out (--setup leave-one-out), with the file's order as that of events"
+        )
+
+
+def refuse_without_queries(split: Split) -> None:
+    """Without a question no model can be tested, and without one of validation none can be watched.
+
+    Raises:
+        DataError: nobody can be asked.
+    """
+    if not len(split.queries("test", EvaluationConfig())):
+        raise DataError(
+            "no test user: of the users that can be learnt from, none has interactions after the cut "
+            f"{split.test_cut:.0f}; lower test_quantile or minimum_interactions, or leave one out"
+            if split.test_cut is not None
+            else "no test user"
+        )
+    if not split.retrain and not len(split.queries("validation", EvaluationConfig())):
+        raise DataError(
+            "no validation user, and this setup stops trainings on them: none has interactions between the cuts "
+            f"{split.validation_cut:.0f} and {split.test_cut:.0f}; lower validation_quantile"
+        )
 
 
 def statistics(split: Split) -> dict[str, Any]:
@@ -296,18 +336,28 @@ def statistics(split: Split) -> dict[str, Any]:
         "cold_targets": float((~warm[test.target]).mean()) if len(test) else 0.0,
         "seen_targets": float(test.target_is_seen.mean()) if len(test) else 0.0,
         "split_hash": split.hash,
-        "warnings": _warnings(split, test),
+        "warnings": _warnings(split, test, len(validation), int((~warm[test.target]).sum())),
     }
 
 
-def _warnings(split: Split, test: Queries) -> list[str]:
-    """What a reader of results on this split should know, each in one sentence."""
+def _warnings(split: Split, test: Queries, validation: int, cold: int) -> list[str]:
+    """What a reader of results on this split should know, each in one sentence.
+
+    Args:
+        test: the test's queries.
+        validation: how many queries of validation there are.
+        cold: how many of the test's targets do not occur in training.
+    """
     found = []
     if len(test) < FEW_TEST_USERS:
         better = (
             "" if split.test_cut is None else "; leaving one out (--setup leave-one-out, table3) tests more of them"
         )
         found.append(f"{len(test):,} test users are few: differences between models will hardly show{better}")
+    if not validation:
+        found.append("no validation user: no search and no learning curve is possible; lower validation_quantile")
+    if len(test) and cold == len(test):
+        found.append("no test target occurs in training: with drop_cold_items nobody is left to ask")
     if seen := int(test.target_is_seen.sum()):
         found.append(
             f"{100 * seen / len(test):.1f} % of the test targets are items that their users had before; where seen "

@@ -45,6 +45,11 @@ def coverage_at_k(top: np.ndarray, item_count: int, k: int) -> float:
     return len(np.unique(shown[shown >= 0])) / item_count
 
 
+def names_of_metrics(cutoffs: Sequence[int]) -> list[str]:
+    """What `metrics` gives, in its order."""
+    return [f"{name}@{k}" for k in cutoffs for name in ("ndcg", "recall", "coverage")]
+
+
 def metrics(ranks: np.ndarray, top: np.ndarray, item_count: int, cutoffs: Sequence[int]) -> dict[str, float]:
     """All metrics by name (ndcg@10, recall@10, coverage@10, ...), as fractions."""
     found: dict[str, float] = {}

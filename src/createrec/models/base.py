@@ -31,6 +31,8 @@ class Recommender(nn.Module):
         self.data = data
         self.randomness = randomness
         self.register_buffer("item_counts", data.item_counts(), persistent=True)
+        #: Where a model departs from its settings, and why, for a person and the record.
+        self.notes: list[str] = []
 
     @property
     def capturable(self) -> bool:

@@ -28,6 +28,9 @@ class SVD(Recommender):
         self.needs_known_user = not config.fold_in
         self.needs_history = config.fold_in
         rank = min(config.rank, min(data.user_count, data.item_count) - 1)
+        if rank < config.rank:
+            shape = f"{data.user_count:,} users and {data.item_count:,} items"
+            self.notes.append(f"rank {config.rank} is more than a matrix of {shape} has: {rank} factors")
         self.register_buffer("factors", torch.zeros(data.item_count, rank, device=data.device))
 
     def fit(self) -> None:

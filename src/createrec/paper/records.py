@@ -15,6 +15,7 @@ from createrec.plan import Cell, Run, plan
 
 NOT_RUN = "not run"
 NO_DATA = "not run (data not at hand)"
+NOBODY = "nobody to ask"  # the switches leave no query
 FEWEST_HITS = 4
 """A mean over test users with fewer hits has a 95 % interval that includes zero: p ± 1.96 sqrt(p / n), p n < 3.84. That
 of NDCG is no narrower, because hits weigh differently there."""
@@ -38,7 +39,7 @@ class Estimate:
         values: one fraction per seed that was run, in the order of the plan.
         planned: seeds the plan asks for.
         label: what is special about the data, from the records; "" = nothing.
-        missing: why absent seeds are absent: NOT_RUN or NO_DATA.
+        missing: why absent seeds are absent: NOT_RUN, NO_DATA or NOBODY.
         hits: mean over seeds of the users whose target is within the metric's cutoff; None where that says nothing.
     """
 
@@ -76,7 +77,7 @@ class Estimate:
 
     @property
     def status(self) -> str:
-        """`run`, `run (2 of 3 seeds)`, NOT_RUN or NO_DATA."""
+        """`run`, `run (2 of 3 seeds)`, or why it is absent."""
         if not self.values:
             return self.missing
         return "run" if len(self.values) == self.planned else f"run ({len(self.values)} of {self.planned} seeds)"

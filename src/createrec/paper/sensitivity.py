@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from createrec.paper.names import dataset_name, metric_name, model_name
-from createrec.paper.records import Estimate, Results
+from createrec.paper.records import NOBODY, Estimate, Results
 from createrec.paper.render import Page, Sheet, Shown, page_to_html, page_to_markdown, write_csv, write_text
 from createrec.paper.reported import printed, reported_values
 from createrec.paper.tables import BY_DESIGN, TABLE2_METRICS, exact_percent, seeds_note, show_estimate
@@ -48,8 +48,11 @@ def readings(results: Results) -> Iterator[Reading]:
             measured = [{DEFAULT: record["metrics"], **record.get("sensitivity", {})} for record in records]
             for switch in dict.fromkeys(name for one in measured for name in one):
                 for metric in TABLE2_METRICS:
-                    values = tuple(one[switch][metric] for one in measured if metric in one.get(switch, {}))
+                    held = [one[switch][metric] for one in measured if metric in one.get(switch, {})]
+                    values = tuple(value for value in held if value is not None)
                     planned = results.estimate(cells, metric, dataset)
+                    if held and not values:
+                        planned = replace(planned, missing=NOBODY)
                     spreads = [
                         one[switch][name] for one in measured if (name := f"spread {metric}") in one.get(switch, {})
                     ]

@@ -69,7 +69,7 @@ def exact_percent(value: float | None) -> float | None:
 def show_estimate(estimate: Estimate) -> str:
     """`1.87 ± 0.01`, `1.87 ± 0.01 [2/3]` where seeds are missing, `not run`, or `not run †` without the data."""
     if not estimate.run:
-        return f"{NOT_RUN} †" if estimate.missing == NO_DATA else NOT_RUN
+        return f"{NOT_RUN} †" if estimate.missing == NO_DATA else estimate.missing
     deviation = "" if estimate.std is None else f" ± {100 * estimate.std:.{decimals(estimate.mean)}f}"
     seeds = len(estimate.values)
     incomplete = "" if seeds == estimate.planned else f" [{seeds}/{estimate.planned}]"

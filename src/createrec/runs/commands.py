@@ -161,6 +161,8 @@ def run_train(options: argparse.Namespace) -> None:
             report=Reporter(run.folder, _epochs(run.settings)),
         )
         save_trained(model, facts, options.model, options.history)
+    for note in facts["notes"]:
+        print(f"note: {note}")
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
@@ -243,6 +245,8 @@ def run_run(options: argparse.Namespace) -> None:
         save_trained(model, facts, folder / "model.safetensors", folder / "training.json")
         record, ranking = evaluate_run(run, split, statistics, model, facts)
         write_record(record, ranking, folder / "record.json", folder / "ranks.parquet")
+    for note in (*facts["notes"], *statistics["warnings"]):
+        print(f"note: {note}", file=sys.stderr)
     for name, value in record["metrics"].items():
         print(f"{name:<12} {100 * value:.2f} %")
 

@@ -15,12 +15,13 @@ import torch
 
 from createrec.config import EvaluationConfig
 from createrec.data.split import Queries, Split
-from createrec.evaluation.metrics import metrics
+from createrec.evaluation.metrics import metrics, names_of_metrics
 from createrec.evaluation.ranking import Ranking, rank
 from createrec.files import atomic_path, write_json
 from createrec.models.base import Recommender
 from createrec.plan import Run
 from createrec.provenance import record_version
+from createrec.runs.run import refuse_unasked
 
 FORMAT = 1
 
@@ -57,19 +58,24 @@ def _sensitivity(run: Run, evaluation: EvaluationConfig) -> Iterator[tuple[str, 
 
 def measure(
     model: Recommender, split: Split, fold: str, evaluation: EvaluationConfig
-) -> tuple[dict[str, float], Queries, Ranking]:
+) -> tuple[dict[str, float | None], Queries, Ranking]:
     """Ranks a fold's queries under some switches.
 
     Returns:
-        The metrics (of several draws of random targets the means, and beside each, as `spread NAME`, the sample
-        standard deviation over draws); the queries and their ranking (of the first draw).
+        The metrics (each None where these switches leave nobody to ask; of several draws of random targets the means,
+        and beside each, as `spread NAME`, the sample standard deviation over draws); the queries and their ranking (of
+        the first draw).
     """
     items = split.item_count
     if evaluation.coverage_of == "training":
         items = len(np.unique(split.items[split.training_rows(fold)]))
-    measured, first = [], None
+    measured: list[dict[str, float]] = []
+    first = None
     for draw in range(evaluation.target_draws if evaluation.target == "random" else 1):
         queries = split.queries(fold, evaluation, draw)
+        if not len(queries):
+            nobody = Ranking(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.int64))
+            return dict.fromkeys(names_of_metrics(evaluation.cutoffs)), queries, nobody
         ranking = rank(model, queries, remove_seen=evaluation.remove_seen, k=max(evaluation.cutoffs))
         measured.append(metrics(ranking.ranks, ranking.top, items, evaluation.cutoffs))
         first = first or (queries, ranking)
@@ -86,7 +92,11 @@ def evaluate_run(
 
     Args:
         facts: the split's statistics and the data's label.
+
+    Raises:
+        DataError: the run's switches leave nobody to ask.
     """
+    refuse_unasked(run, split)
     evaluation = EvaluationConfig(**run.evaluation)
     started = time.perf_counter()
     values, queries, ranking = measure(model, split, run.fold, evaluation)
@@ -100,6 +110,7 @@ def evaluate_run(
         "settings": dict(run.settings),
         "evaluation": dict(run.evaluation),
         "sources": training.get("sources", []),
+        "notes": training.get("notes", []),
         "metrics": values,
         "sensitivity": sensitivity,
         "history": training["history"],

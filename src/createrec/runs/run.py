@@ -1,6 +1,7 @@
 """One run from its slice of the plan to a trained model: data to the device, model, training, files."""
 
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -97,6 +98,21 @@ def validation_queries(split: Split, run: Run) -> Queries:
     return queries
 
 
+def refuse_unasked(run: Run, split: Split) -> None:
+    """A training whose test asks nobody is in vain.
+
+    Raises:
+        DataError: the run's switches leave no query.
+    """
+    if (
+        run.evaluation
+        and run.fold != "validation"
+        and not len(split.queries(run.fold, EvaluationConfig(**run.evaluation)))
+    ):
+        switches = ", ".join(f"{key}={json.dumps(value)}" for key, value in run.evaluation.items() if key != "cutoffs")
+        raise DataError(f"{run.dataset}: these switches of the evaluation leave nobody to ask: {switches}; change them")
+
+
 def validation(model: Recommender, split: Split, run: Run) -> Callable[[], dict[str, float]]:
     """A function that ranks the validation queries; test rows are not even read."""
     evaluation = EvaluationConfig(**run.evaluation)
@@ -132,7 +148,11 @@ def train_run(
 
     Returns:
         The trained model and what training.json holds.
+
+    Raises:
+        DataError: nobody would be asked for the test, or in validation.
     """
+    refuse_unasked(run, split)
     settings, watched = model_settings(run), stops_early(run, split)
     version = training_version(run.settings, validates=watched)
     checkpoint = None
@@ -153,6 +173,7 @@ def train_run(
         "format": FORMAT,
         "run": run.slice(),
         "sources": list(run.sources),
+        "notes": list(model.notes),
         "split_hash": split.hash,
         **asdict(progress),
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
