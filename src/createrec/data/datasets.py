@@ -14,7 +14,7 @@ from createrec.data import registry
 from createrec.data.download import fetch
 from createrec.data.interactions import Interactions
 from createrec.data.prepare import DATASET_FILE, INTERACTIONS_FILE, prepare, write_dataset
-from createrec.data.split import Split, refuse_without_queries, split, statistics
+from createrec.data.split import Split, refuse_degenerate, refuse_without_queries, split, statistics
 from createrec.data.synthetic import demo_interactions
 from createrec.errors import ConfigError, DataError, known_names
 from createrec.files import read_json, sha256_of, write_json
@@ -118,7 +118,9 @@ def write_split(
     if absent := [key for key in ("dataset", "label", "dataset_hash") if key not in description]:
         raise DataError(f"{summary}: lacks {', '.join(absent)}; delete it and run `createrec prepare` again")
     try:
-        made = split(Interactions.load(interactions), setup)
+        rows = Interactions.load(interactions)
+        refuse_degenerate(rows, setup)
+        made = split(rows, setup)
         refuse_without_queries(made)
     except DataError as error:
         raise DataError(f"{description['dataset']}, {setup.kind}: {error}") from None

@@ -243,9 +243,10 @@ def split(interactions: "Interactions", setup: TemporalSetup | LeaveOneOutSetup)
     """Splits a dataset; a pure function of the interactions and the setup.
 
     Raises:
-        DataError: no user has enough interactions to be split, or all are of one user, one item, or one time.
+        DataError: no user has enough interactions to be split.
     """
-    _refuse_degenerate(interactions, setup)
+    if not len(interactions):
+        raise DataError("nothing to split: the dataset has no interactions")
     order = np.lexsort((np.arange(len(interactions)), interactions.time, interactions.user))
     user, items, times = interactions.user[order], interactions.item[order], interactions.time[order]
     counts = np.bincount(user, minlength=interactions.users)
@@ -269,14 +270,14 @@ def split(interactions: "Interactions", setup: TemporalSetup | LeaveOneOutSetup)
     return Split(items, times, offsets, interactions.items, *lengths, *cuts, **switches)
 
 
-def _refuse_degenerate(interactions: "Interactions", setup: TemporalSetup | LeaveOneOutSetup) -> None:
+def refuse_degenerate(interactions: "Interactions", setup: TemporalSetup | LeaveOneOutSetup) -> None:
     """Data that can be split by the letter, and mean nothing to a recommender, are found here and not after a training.
 
     Raises:
-        DataError: with what is missing.
+        DataError: all interactions are of one user, one item, or one time that is to be split.
     """
     if not len(interactions):
-        raise DataError("nothing to split: the dataset has no interactions")
+        return  # `split` itself says so
     if interactions.items == 1:
         raise DataError(f"nothing to rank: all {len(interactions):,} interactions are with one item; check the columns")
     if interactions.users == 1:
