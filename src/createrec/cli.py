@@ -41,10 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:  # the full disk and the closed folder; files have their own messages in createrec.files
         where = f"{error.filename}: " if error.filename else ""
-        print(f"createrec: error: {where}{error.strerror or error}; put that right and run again", file=sys.stderr)
+        print(
+            f"createrec: error: {where}{error.strerror or error}; correct this, then run the same command again",
+            file=sys.stderr,
+        )
         return 1
     except KeyboardInterrupt:
-        print("createrec: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
+        print("createrec: interrupted; the same command continues from the last checkpoint", file=sys.stderr)
         return 130
     return 0
 

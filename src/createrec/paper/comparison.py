@@ -395,7 +395,7 @@ def significance_page(tests: Sequence[Tested]) -> Page:
         "t-test on the mean difference, and Wilcoxon's signed-rank test beside it. Holm's correction covers all "
         "comparisons of one table on one metric.",
         f"Intervals: percentiles of {DRAWS:,} bootstrap draws of users, the same for both models, and of seeds, for "
-        "each model apart. A handful of seeds cannot show their whole spread, so the intervals are rather too narrow.",
+        "each model apart. Few seeds cannot show their whole spread, so the intervals are rather too narrow.",
         f'Verdict: a difference is named where the corrected t-test is below {100 * SIGNIFICANT:.0f} %; "with these '
         'seeds" is added where the interval includes zero or there is one seed only.',
     )

@@ -90,7 +90,7 @@ def published_grid(dataset: str, model: str) -> Mapping[int, Published]:
             if (row["dataset"], row["model"]) == (dataset, model)
         }
     if not found:
-        raise DataError(f"{THEIRS}: nothing of {model} on {dataset}; take it out of `validation` in the configuration")
+        raise DataError(f"{THEIRS}: no point of {model} on {dataset}; remove it from `validation` in the configuration")
     return found
 
 

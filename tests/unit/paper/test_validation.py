@@ -181,5 +181,5 @@ def test_what_was_not_run_says_so(world):
 def test_a_point_that_they_do_not_give_is_explained(world):
     wider = PART["models"]["sasrec"] | {"points": [107], "grid": PART["models"]["sasrec"]["grid"]}
     results = Results(planned(world, models={"gsau": wider}), world.records, world.data, world.splits)
-    with pytest.raises(DataError, match="nothing of gsau on amazon-beauty"):
+    with pytest.raises(DataError, match="no point of gsau on amazon-beauty"):
         list(checks(results))
