@@ -28,6 +28,10 @@ from createrec.paper.tables import gain, show_estimate, signed_percent
 
 Verdict = Literal["reproduced", "partly", "not reproduced", "not run"]
 Contrast = Literal["clearly ahead", "ahead", "even", "behind", "clearly behind"]
+# Two models, each tuned for itself, may differ by so much because one of them was lucky in the choice of its settings,
+# whatever the seeds say: over the 108 settings of SASRec that "Time to Split" (arXiv 2507.16289) published, the one
+# that validation picks is 3.4 % (Beauty), 3.6 % (Sports) and 6.4 % (MovieLens-1M) below the best on the test fold.
+CHOICE_NOISE = 0.05
 ENOUGH_OF_THE_GAIN = 0.5  # share of the paper's gain that counts as that gain
 ENOUGH_OF_THE_ORDER = 0.8  # share of pairs in the paper's order that counts as partly that order
 FLAT = 0.5  # share of the jump within which a curve counts as level
@@ -40,8 +44,9 @@ RULES: Mapping[str, str] = {
     "best": f"Reproduced: CREATE has a higher mean than every baseline of the paper, and for each {_CLEAR}. Partly: a "
     "higher mean than every baseline that was run, but not all clearly, or not all were run. Not reproduced: a "
     "baseline has a mean as high.",
-    "gain": f"Reproduced: {_CLEAR}, and our relative gain is at least {100 * ENOUGH_OF_THE_GAIN:g} % of the paper's. "
-    "Partly: CREATE has the higher mean. Not reproduced: it has not.",
+    "gain": f"Reproduced: {_CLEAR}, our relative gain is at least {100 * ENOUGH_OF_THE_GAIN:g} % of the paper's, and "
+    f"it is above {100 * CHOICE_NOISE:g} %, the noise of choosing settings. Partly: CREATE has the higher mean, or is "
+    "behind by no more than that noise. Not reproduced: it is behind by more.",
     "even": f"Reproduced: {_INTERVAL} includes zero. Not reproduced: it excludes zero. Not run: fewer than two seeds.",
     "order": "Reproduced: the means of all models are in the paper's order. Partly: at least "
     f"{100 * ENOUGH_OF_THE_ORDER:g} % of the pairs of models that were run are. Not reproduced: fewer.",
@@ -202,7 +207,9 @@ def gained(source: str, dataset: str, statement: str, create: Side, sasrec: Side
     if found is not None:
         ours = f"{signed_percent(found)}; difference {show_difference(create.ours, sasrec.ours)}"
         verdict = _ORDER_VERDICT[contrast(create.ours, sasrec.ours)]
-        if verdict == "reproduced" and found < ENOUGH_OF_THE_GAIN * theirs:
+        if verdict == "reproduced" and found < max(ENOUGH_OF_THE_GAIN * theirs, CHOICE_NOISE):
+            verdict = "partly"
+        if verdict == "not reproduced" and found >= -CHOICE_NOISE:
             verdict = "partly"
     labels = _labels(create.ours, sasrec.ours)
     return Claim(source, dataset, statement, "gain", signed_percent(theirs), ours, verdict, labels, theirs > 0)

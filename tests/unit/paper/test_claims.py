@@ -112,12 +112,25 @@ def test_best_says_where_the_paper_contradicts_itself():
 
 
 @pytest.mark.parametrize(
-    ("create", "verdict"), [(0.023, "reproduced"), (0.0205, "partly"), (0.0199, "not reproduced"), (None, "not run")]
+    ("create", "verdict"),
+    [
+        (0.023, "reproduced"),
+        (0.0205, "partly"),
+        (0.0199, "partly"),  # behind, by less than the noise of choosing settings
+        (0.0189, "not reproduced"),
+        (None, "not run"),
+    ],
 )
 def test_gain_needs_half_of_the_papers(create, verdict):
     # The paper gains 20 %, so ours must reach 10 %.
     claim = gained("Table 2", "x", "gain", side("CREATE", create, 1.2), side("SASRec", 0.02, 1.0))
     assert (claim.verdict, claim.paper) == (verdict, "+20 %")
+
+
+@pytest.mark.parametrize(("create", "verdict"), [(0.0208, "partly"), (0.0212, "reproduced")])
+def test_a_gain_within_the_noise_of_choosing_settings_is_not_reproduced(create, verdict):
+    """The paper gains 6 %: half of that is not enough."""
+    assert gained("Table 2", "x", "gain", side("CREATE", create, 1.06), side("SASRec", 0.02, 1.0)).verdict == verdict
 
 
 @pytest.mark.parametrize(
