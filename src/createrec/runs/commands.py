@@ -68,7 +68,9 @@ def register(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--results", type=Path, default=RESULTS, help="folder of data, splits and checkpoints")
     command.add_argument("--published", type=Path, default=RESULTS / "published", help="where records go")
     command.add_argument("--archive", type=Path, metavar="TAR.GZ", help="pack all published records at the end")
-    command.add_argument("--list", action="store_true", help="print what is missing, and do nothing")
+    command.add_argument(
+        "--list", action="store_true", help="print what is missing and what it takes here, and do nothing"
+    )
     add_config(command)
     add_device(command)
     command.set_defaults(run=run_campaign)
@@ -254,6 +256,7 @@ def run_run(options: argparse.Namespace) -> None:
 def run_campaign(options: argparse.Namespace) -> None:
     from createrec.exhibits import GROUPS
     from createrec.runs.campaign import archive, campaign, missing_runs, planned_runs, prepare_data
+    from createrec.runs.cost import measured_rate, told
 
     config = config_of(options)
     groups = options.groups or GROUPS
@@ -266,7 +269,7 @@ def run_campaign(options: argparse.Namespace) -> None:
         prepare_data(config, runs, options.results)
     runs = missing_runs(runs, options.published, options.results)
     if options.list:
-        print("\n".join(run.folder for run in runs))
+        print("\n".join(told(runs, options.published, options.results, measured_rate(options.device)) if runs else []))
         return
     # Asked to end, the command ends its workers too: only an exit in order does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
