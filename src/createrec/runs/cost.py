@@ -155,6 +155,6 @@ def told(runs: Sequence[Run], published: Path, results: Path, rate: float) -> li
         theirs = ", ".join(f"{name} {known_rate:.0f}" for name, known_rate in MACHINES.items())
         lines.append(
             f"# {len(runs)} runs, {len(known)} of them told from records: {hours:.1f} core-hours (of a card: hours), "
-            f"at most {most / 1e9:.1f} GB each. A core or card here does {rate:.0f} GFLOP a second; the records': {theirs}"
+            f"at most {most / 1e9:.1f} GB each. A core or card here does {rate:.0f} GFLOP a second, theirs: {theirs}"
         )
     return lines
