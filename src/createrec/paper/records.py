@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from createrec.config import ProjectConfig
+from createrec.data.split import FEW_TEST_USERS
 from createrec.errors import DataError
 from createrec.files import read_json
 from createrec.matching import Preparations, summary
@@ -19,6 +20,7 @@ NOBODY = "nobody to ask"  # the switches leave no query
 FEWEST_HITS = 4
 """A mean over test users with fewer hits has a 95 % interval that includes zero: p ± 1.96 sqrt(p / n), p n < 3.84. That
 of NDCG is no narrower, because hits weigh differently there."""
+_NORMAL = statistics.NormalDist().inv_cdf(0.975)
 LEVEL = 0.95  # of every interval that is shown
 _NEEDED = ("label", "data", "settings", "evaluation", "metrics", "history")
 
@@ -41,6 +43,7 @@ class Estimate:
         label: what is special about the data, from the records; "" = nothing.
         missing: why absent seeds are absent: NOT_RUN, NO_DATA or NOBODY.
         hits: mean over seeds of the users whose target is within the metric's cutoff; None where that says nothing.
+        few_users: how many test users there are, where they are so few that their choice alone moves the mean.
     """
 
     values: tuple[float, ...]
@@ -48,6 +51,7 @@ class Estimate:
     label: str = ""
     missing: str = NOT_RUN
     hits: float | None = None
+    few_users: int | None = None
 
     @property
     def above_zero(self) -> bool:
@@ -62,6 +66,22 @@ class Estimate:
     def mean(self) -> float:
         """Mean over the seeds that were run; NaN without any."""
         return statistics.fmean(self.values) if self.values else math.nan
+
+    @property
+    def users_interval(self) -> tuple[float, float] | None:
+        """Interval of the mean over the choice of few test users, at LEVEL; None where they are many.
+
+        It is that of a share of hits, widened to the mean's size.
+        """
+        if self.few_users is None or not self.hits:
+            return None
+        half = self.mean * _NORMAL * math.sqrt((1 - self.hits / self.few_users) / self.hits)
+        return self.mean - half, self.mean + half
+
+    def apart(self, other: "Estimate") -> bool:
+        """Whether the choice of few test users does not explain the difference: the intervals do not overlap."""
+        mine, theirs = self.users_interval, other.users_interval
+        return mine is None or theirs is None or mine[0] > theirs[1] or theirs[0] > mine[1]
 
     @property
     def std(self) -> float | None:
@@ -95,6 +115,12 @@ def _hits(records: Sequence[Mapping[str, Any]], metric: str) -> float | None:
         if recall in record["metrics"] and "test_users" in record["data"]
     ]
     return statistics.fmean(counts) if len(counts) == len(records) else None
+
+
+def _few_users(records: Sequence[Mapping[str, Any]]) -> int | None:
+    """The number of test users, where it is small."""
+    users = min((record["data"].get("test_users", FEW_TEST_USERS) for record in records), default=FEW_TEST_USERS)
+    return users if users < FEW_TEST_USERS else None
 
 
 class Results:
@@ -178,6 +204,7 @@ class Results:
             label="; ".join(sorted({record["label"] for record in records if record["label"]})),
             missing=self.missing(dataset),
             hits=_hits(records, metric),
+            few_users=_few_users(records),
         )
 
     def labels(self, cells: Iterable[Cell]) -> list[str]:

@@ -79,21 +79,37 @@ def show_estimate(estimate: Estimate) -> str:
 def marks(entries: Sequence[Entry]) -> list[Mark]:
     """Best and second best among rivals, as printed: numbers that print alike share a mark.
 
-    What cannot be told from zero does not compete.
+    What cannot be told from zero does not compete, and nothing is better than what it cannot be told from.
     """
-    shown: dict[tuple[str, ...], set[float]] = {}
+    shown: dict[tuple[str, ...], dict[float, Estimate]] = {}
     competing = [entry.rivals is not None and entry.estimate.run and entry.estimate.above_zero for entry in entries]
     for entry, competes in zip(entries, competing, strict=True):
-        if competes:
-            shown.setdefault(entry.rivals, set()).add(float(percent(entry.estimate.mean)))
-    ranked = {rivals: sorted(values, reverse=True) for rivals, values in shown.items()}
-    found: list[Mark] = []
-    for entry, competes in zip(entries, competing, strict=True):
-        order = ranked[entry.rivals] if competes else []
-        # One number alone has beaten nobody.
-        place = order.index(float(percent(entry.estimate.mean))) if len(order) > 1 else len(order)
-        found.append("best" if place == 0 and order else "second" if place == 1 and len(order) > 1 else "")
-    return found
+        if entry.rivals is not None and competes:
+            shown.setdefault(entry.rivals, {})[float(percent(entry.estimate.mean))] = entry.estimate
+    places = {rivals: _places(values) for rivals, values in shown.items()}
+    return [
+        places[entry.rivals].get(float(percent(entry.estimate.mean)), "")
+        if entry.rivals is not None and competes
+        else ""
+        for entry, competes in zip(entries, competing, strict=True)
+    ]
+
+
+def _places(values: Mapping[float, Estimate]) -> dict[float, Mark]:
+    """The marks of printed numbers. One number alone has beaten nobody."""
+    order = sorted(values, reverse=True)
+    places: dict[float, Mark] = {}
+    names: tuple[Mark, ...] = ("best", "second")
+    for place, name in enumerate(names):
+        below = order[place + 1 : place + 2]
+        if (
+            len(order) < 2
+            or place >= len(order)
+            or not all(values[order[place]].apart(values[value]) for value in below)
+        ):
+            break
+        places[order[place]] = name
+    return places
 
 
 # --- notes --------------------------------------------------------------------------------------------------------
@@ -121,8 +137,9 @@ def users_notes(results: Results, cells: Sequence[Cell]) -> list[str]:
         notes.append(f"{name}: {users:,} test users; of their targets {' and '.join(shares)}.")
         if users < FEW_TEST_USERS:
             notes.append(
-                f"Warning: the {users:,} test users of {name} are few. Numbers with fewer than {FEWEST_HITS} hits, "
-                "which cannot be told from zero, do not compete and give no gain."
+                f"Warning: the {users:,} test users of {name} are few. There is no best, second best or gain among "
+                f"numbers whose 95 % intervals over users overlap, nor for one with fewer than {FEWEST_HITS} hits, "
+                "whose interval includes zero."
             )
         removed = any(record is not None and record["evaluation"].get("remove_seen") for record in records)
         if removed and facts.get("seen_targets"):
@@ -207,8 +224,10 @@ def write_sheet(sheet: Sheet, stem: Path) -> None:
 
 
 def gain(ours: Estimate, baseline: Estimate) -> float | None:
-    """Relative gain of the means; None where either is missing, or cannot be told from zero."""
+    """Relative gain of the means; None where either is missing, or cannot be told from zero or from the other."""
     if not (ours.run and baseline.run and baseline.mean and ours.above_zero and baseline.above_zero):
+        return None
+    if not ours.apart(baseline):
         return None
     return ours.mean / baseline.mean - 1
 

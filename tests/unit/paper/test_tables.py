@@ -13,6 +13,7 @@ from createrec.exhibits import BY_NAME, function, of_kind
 from createrec.paper.records import NO_DATA, Estimate, Results
 from createrec.paper.tables import (
     Entry,
+    gain,
     marks,
     percent,
     show_estimate,
@@ -257,7 +258,19 @@ def test_few_test_users_are_warned_of_and_numbers_near_zero_do_not_compete(world
     assert mine
     assert {mark for _, mark in mine} == {""}
     assert all(entry.gain is None for entry, _ in mine)
-    with_users(world, "ml-1m", recall=4 / 50, test_users=50)
-    made = built(world, "table2")
-    found = [m for e, m in zip(made.entries, marks(made.entries), strict=True) if e.coordinates["dataset"] == "ml-1m"]
-    assert "best" in found
+
+
+def few(mean, hits, users=100):
+    return Estimate((mean,), 1, hits=hits, few_users=users)
+
+
+def test_among_few_users_nothing_is_better_than_what_it_cannot_be_told_from():
+    # 40, 15 and 10 hits of 100: [30, 50], [8, 22] and [4, 16] %.
+    far, near, nearer = few(0.40, 40), few(0.15, 15), few(0.10, 10)
+    entries = [Entry(("r",), name, one, {}, ("r",)) for name, one in (("a", far), ("b", near), ("c", nearer))]
+    assert marks(entries) == ["best", "", ""]
+    assert marks(entries[1:]) == ["", ""]
+    assert marks(entries[:2]) == ["best", "second"]
+    assert gain(far, near) == pytest.approx(0.40 / 0.15 - 1)
+    assert gain(near, nearer) is None
+    assert gain(Estimate((0.15,), 1, hits=15), Estimate((0.10,), 1, hits=10)) == pytest.approx(0.5)  # many users
