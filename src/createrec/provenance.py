@@ -33,8 +33,9 @@ STARTS: Mapping[str, tuple[str, ...]] = {
     "train": ("runs/run.py",),
     "evaluate": ("runs/record.py",),
     "collect": ("runs/collect.py",),
-    "tune": ("tuning/study.py", "tuning/outputs.py"),
+    "tune": ("tuning/study.py", "tuning/choice.py", "tuning/outputs.py"),
     "report": ("paper/report.py", "paper/report.html.j2"),
+    "searches": ("paper/searches.py",),
 }
 
 # What these decide is among the settings of a run or a rule (configuration, catalogue, plan, registry rows), is told

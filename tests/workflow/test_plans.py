@@ -57,6 +57,7 @@ EXPECTED = {
     "published_report": {"published_report": 1},
     "validation": trained(VALIDATION, 2, "validation"),
     "published_validation": {"published_validation": 1},
+    "published_searches": {"published_searches": 1},
 }
 ABLATIONS = {
     "ablation_graph_size": "figure3",

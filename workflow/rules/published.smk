@@ -97,6 +97,26 @@ rule published_comparison:
         """
 
 
+# What searches of a given length are expected to find: SASRec beside CREATE under an equal number of trials.
+rule published_searches:
+    input:
+        trials=published("tuning/*/*/trials.csv"),
+        code=code_of("searches"),
+    output:
+        collect("results/published/tuning/searches.{suffix}", suffix=["pdf", "png", "csv"]),
+    log:
+        "logs/published/searches.log",
+    localrule: True
+    params:
+        folder=published_folder,
+    message:
+        "Drawing what searches are expected to find"
+    shell:
+        """
+        createrec searches --tuning {params.folder:q}/tuning --output-stem results/published/tuning/searches             2>&1 | tee {log:q}
+        """
+
+
 # All of it as one page: claims, tables, figures, tests, and where each number comes from.
 rule published_report:
     input:

@@ -87,6 +87,13 @@ def _documents(options: argparse.Namespace) -> None:
     print("\n".join(f"wrote {path}" for path in changed) or "README.md and docs/ are up to date")
 
 
+def _searches(options: argparse.Namespace) -> None:
+    from createrec.paper.searches import write_searches
+
+    write_searches(options.tuning, options.output_stem)
+    print(f"{options.output_stem}.png")
+
+
 def _release(options: argparse.Namespace) -> None:
     from createrec.paper.release import release
 
@@ -158,6 +165,15 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     report.add_argument("--gpu", type=Path, default=GPU, metavar="JSON", help="what benchmarks/gpu.py wrote, if it did")
     report.add_argument("--output", type=Path, required=True, metavar="HTML")
     report.set_defaults(run=_report)
+
+    searches = subparsers.add_parser(
+        "searches", help="what searches of SASRec and CREATE are expected to find, by trials: .pdf, .png, .csv"
+    )
+    searches.add_argument(
+        "--tuning", type=Path, default=RESULTS / "tuning", metavar="DIR", help="folder of DATASET/MODEL/trials.csv"
+    )
+    searches.add_argument("--output-stem", type=Path, required=True, metavar="PATH", help="path without its suffix")
+    searches.set_defaults(run=_searches)
 
     release = subparsers.add_parser(
         "release", help="the weights of the best model of Table 2 on each dataset, with a model card each"
