@@ -23,6 +23,7 @@ from createrec.paper.names import dataset_name, model_name
 from createrec.paper.records import NO_DATA, Results
 from createrec.paper.render import Sheet, Shown, to_markdown, write_text
 from createrec.paper.report import epochs_on_gpu, read_gpu
+from createrec.paper.validation import agreeing_points, checks
 from createrec.plan import Run
 
 BENCH = Path("benchmarks/results/bench.json")
@@ -97,6 +98,21 @@ def five_rows(facts: Facts) -> str:
         "claims", "", note, (), ("Claim of the paper",), ("Verdict", "Our evidence", "Command"), tuple(rows), True
     )
     return to_markdown(sheet)
+
+
+def outside(facts: Facts) -> str:
+    """How many trainings come out as others published them."""
+    found, told = list(checks(facts.results)), []
+    for dataset in facts.results.config.validation.datasets:
+        agreeing, run = agreeing_points(found, dataset)
+        if run:
+            told.append(f"{agreeing} of {run} on {dataset_name(dataset)}")
+    if not told:
+        return "No training that others published was run again.\n"
+    return (
+        "Checked from outside: we repeated trainings whose numbers others published (*Time to Split*, RecSys 2025). "
+        f"Within the noise of those numbers, they agree in {' and '.join(told)}: [docs/validation.md](docs/validation.md).\n"
+    )
 
 
 def limits(facts: Facts) -> str:
@@ -294,7 +310,7 @@ def what_it_costs(facts: Facts) -> str:
 
 # File -> its parts, by the name in the markers.
 PARTS: Mapping[str, Mapping[str, Callable[[Facts], str]]] = {
-    "README.md": {"results": five_rows, "speed": speed, "limits": limits},
+    "README.md": {"results": five_rows, "outside": outside, "speed": speed, "limits": limits},
     "docs/reproduction.md": {"runs": what_was_run, "searches": searches, "claims": by_claim},
     "docs/costs.md": {"costs": what_it_costs},
 }

@@ -18,8 +18,8 @@ from createrec.paper.tables import gain, show_estimate, signed_percent
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 WHOLE = (
-    "The verdict on a main claim: reproduced if every one of its parts that could be judged is, not reproduced if none "
-    "is even partly, not run if none could be judged; else partly."
+    "The verdict on a main claim, over its parts that could be judged: reproduced if all are, partly if half of them "
+    "are at least partly, else not reproduced; not run if none could be judged."
 )
 # The paper's section of each table and figure, by the title that a claim rests on.
 SECTIONS = {exhibit.title: exhibit.section for exhibit in EXHIBITS}
@@ -49,10 +49,12 @@ class Headline:
     @property
     def verdict(self) -> str:
         """By WHOLE."""
-        judged = {part.verdict for part in self.parts} - {"not run"}
-        if len(judged) <= 1:
-            return next(iter(judged), "not run")
-        return "partly"
+        judged = [part.verdict for part in self.parts if part.verdict != "not run"]
+        if not judged:
+            return "not run"
+        if set(judged) == {"reproduced"}:
+            return "reproduced"
+        return "partly" if 2 * judged.count("not reproduced") <= len(judged) else "not reproduced"
 
     @property
     def counts(self) -> str:

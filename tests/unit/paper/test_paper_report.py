@@ -99,6 +99,7 @@ def test_main_claims_follow_from_their_parts(world):
         (["reproduced", "not run"], "reproduced"),
         (["reproduced", "partly"], "partly"),
         (["reproduced", "not reproduced"], "partly"),
+        (["partly", "not reproduced", "not reproduced"], "not reproduced"),
         (["not reproduced", "not run"], "not reproduced"),
         (["not run"], "not run"),
         ([], "not run"),
