@@ -111,7 +111,8 @@ def outside(facts: Facts) -> str:
         return "No training that others published was run again.\n"
     return (
         "Checked from outside: we repeated trainings whose numbers others published (*Time to Split*, RecSys 2025). "
-        f"Within the noise of those numbers, they agree in {' and '.join(told)}: [docs/validation.md](docs/validation.md).\n"
+        f"Within the noise of those numbers, they agree in {' and '.join(told)}: "
+        "[docs/validation.md](docs/validation.md).\n"
     )
 
 
