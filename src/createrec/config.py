@@ -325,8 +325,8 @@ class SVDConfig(ModelConfig):
     fold_in: bool = Field(False, description="score with the history at query time, not the training row")
 
 
-stand_alone("sequence", "createrec.models.single:SequenceRecommender", TrainableConfig)
-stand_alone("graph", "createrec.models.single:GraphRecommender", TrainableConfig)
+stand_alone("sequence", "createrec.models.sequence_alone:SequenceRecommender", TrainableConfig)
+stand_alone("graph", "createrec.models.graph_alone:GraphRecommender", TrainableConfig)
 
 if TYPE_CHECKING:
     SequenceEncoderChoice = SequenceEncoderConfig

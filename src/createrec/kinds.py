@@ -66,11 +66,6 @@ class Kind:
     remark: str = ""
     training: type[BaseModel] | None = None
 
-    @property
-    def trainable(self) -> bool:
-        """Whether gradients fit it, for a model."""
-        return "training" in self.settings.model_fields
-
     def load(self) -> Any:
         """The class or function.
 

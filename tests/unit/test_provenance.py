@@ -25,6 +25,7 @@ MODELS |= {
     for graph in of_role("graph")
 }
 TRANSFORMERS = {name for name in MODELS if {"sasrec", "bert4rec"} & set(name.split())}
+WITHOUT_A_SEQUENCE = {*of_role("graph")} | {name for name in of_role("model") if "training" not in MODELS[name]}
 WITH_ATTENTION = {*TRANSFORMERS, "create", "gsau", "mrgsrec", "selfgnn", "loom"}
 
 
@@ -87,7 +88,8 @@ def test_an_edit_that_cannot_change_a_number_changes_no_version(copy, file):
         ("losses/barlow_twins.py", {"create"} | {name for name in MODELS if " " in name}),
         ("losses/contrastive.py", set()),
         ("ops/softplus.py", {"ultragcn", "create"} | {name for name in MODELS if "ultragcn" in name}),
-        ("models/single.py", {*of_role("sequence"), *of_role("graph")}),
+        ("models/sequence_alone.py", set(of_role("sequence"))),
+        ("models/sequence_encoder.py", set(MODELS) - WITHOUT_A_SEQUENCE),
         ("training/trainer.py", set(MODELS)),
     ],
 )

@@ -67,7 +67,7 @@ def test_a_lost_record_is_measured_again_without_training(demo: Demo, job_counts
 # Loaded by the command, but without a say in what comes out: see NO_SAY in createrec/provenance.py. Of models and
 # losses only those are loaded that the settings name.
 WITHOUT_A_SAY = re.compile(
-    r"(.*/)?__init__|(.*/)?commands|cli|options|config|kinds|exhibits|plan|errors|files|provenance|(data|models)/registry"
+    r"(.*/)?__init__|(.*/)?commands|cli|options|config|kinds|exhibits|matching|plan|errors|files|provenance|(data|models)/registry"
     r"|data/download|data/synthetic"
 )
 LIST_MODULES = """

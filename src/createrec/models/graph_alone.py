@@ -1,6 +1,6 @@
-"""One encoder on its own: the very encoders that CREATE composes, without the other half.
+"""One graph encoder on its own: the very encoder that CREATE composes, without the other half.
 
-Their settings are those of the encoder and of training in one (`createrec.kinds.stand_alone`).
+The settings are those of the encoder and of training in one (`createrec.kinds.stand_alone`).
 """
 
 import torch
@@ -12,32 +12,7 @@ from createrec.kinds import implementation
 from createrec.models.base import Recommender, make_item_table
 from createrec.models.graph_encoder import GraphEncoder
 from createrec.models.phases import TRAIN, Phase
-from createrec.models.sequence_encoder import INITIAL_STD, SequenceEncoder
 from createrec.randomness import Randomness
-
-
-class SequenceRecommender(Recommender):
-    """A sequence encoder over its own item table."""
-
-    def __init__(self, config: TrainableConfig, data: TrainingData, randomness: Randomness) -> None:
-        super().__init__(data, randomness)
-        self.config = config
-        self.item_table = make_item_table(data, config.dimension, INITIAL_STD, randomness)
-        encoder = implementation(config, "sequence")
-        self.sequence: SequenceEncoder = encoder(config, config.dimension, data.item_count, randomness)
-
-    def phases(self) -> tuple[Phase, ...]:
-        return (Phase(TRAIN, self.config.training.epochs, {"local": 1.0}, ("sequences",), self.sequence.max_length),)
-
-    def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
-        local = self.sequence.local_loss(self.data.sequences, batch.sequences, self.item_table, want_states=False)
-        return {"local": local.loss}
-
-    def user_states(self, queries: QueryBatch) -> Tensor:
-        return self.sequence.user_states(queries.histories, self.item_table)
-
-    def item_vectors(self) -> Tensor:
-        return self.item_table
 
 
 class GraphRecommender(Recommender):
