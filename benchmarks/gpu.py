@@ -29,6 +29,7 @@ from createrec.data.batch import TrainingData
 from createrec.evaluation.metrics import ndcg_at_k
 from createrec.evaluation.ranking import rank
 from createrec.files import read_json, write_json
+from createrec.kinds import of_role
 from createrec.models.base import Recommender
 from createrec.models.registry import build_model
 from createrec.ops.ragged import Sequences
@@ -92,7 +93,8 @@ def tests(options: Options) -> dict:
 def capture(options: Options) -> dict:
     """Seconds per epoch of each model, eager and with one captured step replayed, and how far their losses differ."""
     device, found = choose_device(options.device), {}
-    for kind in ("sasrec", "bert4rec", "lightgcn", "ultragcn", "create", "mrgsrec", "gsau", "selfgnn", "loom"):
+    trainable = [name for name, kind in of_role("model").items() if "training" in kind.settings.model_fields]
+    for kind in trainable:
         rows = {}
         for name in ("eager", "captured"):
             try:
