@@ -20,7 +20,7 @@ PYTHON ?= $(shell test -x $(BIN)/python && echo $(BIN)/python || echo python3)
 TORCH ?= $(or $(VENV_TORCH),$(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu))
 
 .DELETE_ON_ERROR:
-.PHONY: install fitting demo demo-all test test-slow test-faults lint hooks bench bench-quick paper crate docker docker-demo lock clean
+.PHONY: install fitting demo demo-all test test-slow test-faults lint hooks bench bench-quick gpu paper crate docker docker-demo lock clean
 
 install: .venv/installed
 
@@ -109,6 +109,10 @@ bench: install
 
 bench-quick: install
 	@$(BIN)/python benchmarks/run.py --quick
+
+# On a machine with an NVIDIA GPU: its tests, its speed, then the missing runs; benchmarks/README.md.
+gpu: install
+	@$(BIN)/python benchmarks/gpu.py
 
 paper: install
 	@$(SNAKEMAKE) all --cores $(CORES)

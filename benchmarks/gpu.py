@@ -285,6 +285,7 @@ def main() -> None:
         limit = min(STEPS[name][1], deadline - time.monotonic())
         if limit < 5:
             report[name] = {"skipped": "no time left"}
+            write_json(options.output / "gpu.json", report)
             continue
         command = [sys.executable, str(Path(__file__).resolve()), "--step", name, "--device", given.device]
         command += ["--seconds", str(limit), "--output", str(options.output)] + ["--small"] * given.small

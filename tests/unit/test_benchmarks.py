@@ -4,6 +4,7 @@ No test here looks at a time or a rate of this machine.
 """
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -162,3 +163,17 @@ def test_recorded_figures_say_that_they_are():
     bench.recorded()
     assert all(one["recorded"] and one["rate"] > 0 for one in bench.measurements)
     assert {one["quantity"] for one in bench.measurements} >= {"lightgcn", "ultragcn"}
+
+
+def test_the_script_for_a_gpu_writes_each_step_at_once_and_goes_on_after_a_failure(tmp_path):
+    """On a CPU, with small made data: one step that works, and one that has no time left."""
+    command = [sys.executable, ROOT / "benchmarks" / "gpu.py", "--device", "cpu", "--small", "--seconds", "60"]
+    command += ["--output", tmp_path, "--steps", "yambda"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / "gpu.json").read_text())
+    assert report["device"].startswith("cpu: ")
+    assert report["yambda"]["full"]["targets_per_second"] > 0
+    late = subprocess.run([*command[:-1], "floor", "--seconds", "1"], cwd=ROOT, timeout=280, check=False)
+    assert late.returncode == 0
+    assert json.loads((tmp_path / "gpu.json").read_text())["floor"] == {"skipped": "no time left"}
