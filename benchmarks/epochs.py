@@ -16,10 +16,10 @@ from environments import HERE, BenchmarkError
 from measure import Shape, first_phase, machine, made_split, model_of
 from run import run_one
 
-from createrec.config import TrainableConfig, load
+from createrec.config import load
 from createrec.data.registry import datasets
 from createrec.files import write_json
-from createrec.models.registry import MODELS
+from createrec.kinds import of_role
 from createrec.plan import resolve
 from createrec.training.device import keep_big_blocks
 
@@ -29,7 +29,7 @@ CONFIG = load([HERE.parent / "config.yaml", HERE.parent / "config" / "untuned.ya
 
 def trainable() -> list[str]:
     """Kinds of the models that have epochs."""
-    return [config.model_fields["kind"].default for config in MODELS if issubclass(config, TrainableConfig)]
+    return [name for name, kind in of_role("model").items() if "training" in kind.settings.model_fields]
 
 
 def measure_phase(kind: str, dataset: str, index: int, watch: Stopwatch) -> dict:

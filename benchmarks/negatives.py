@@ -19,7 +19,7 @@ from environments import HERE, SCRATCH
 from measure import FOLD, first_phase, machine, model_of
 
 from createrec.config import EvaluationConfig, load
-from createrec.data.commands import split_dataset
+from createrec.data.datasets import split_dataset
 from createrec.data.split import Queries, Split
 from createrec.errors import CreaterecError
 from createrec.evaluation.metrics import metrics
