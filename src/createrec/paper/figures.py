@@ -161,7 +161,9 @@ def panel_of(results: Results, exhibit: Exhibit, dataset: str) -> Panel:
 def _draw_ours(axes: Axes, panel: Panel) -> None:
     """CREATE's curve: an error bar and a filled marker where there are two seeds or more, a hollow one for one seed."""
     found = panel.drawn
-    axes.plot(list(found), [100 * point.mean for point in found.values()], color=_OURS, linewidth=1.2, zorder=3)
+    planned = sorted(panel.points)
+    # The mean of no seeds is NaN, which breaks the line: it joins neighbours of the plan alone.
+    axes.plot(planned, [100 * panel.points[value].mean for value in planned], color=_OURS, linewidth=1.2, zorder=3)
     for several in (True, False):
         chosen = {value: point for value, point in found.items() if (point.std is not None) is several}
         if not chosen:
@@ -212,6 +214,7 @@ def _draw_paper(axes: Axes, panel: Panel) -> None:
             ha="center",
             color=PAPER,
             fontsize=6.5,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
         )
         ends = [min(plateau), max(plateau)]
         axes.plot(ends, [0.015, 0.015], color=PAPER, linewidth=2, transform=axes.get_xaxis_transform())

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 
 import matplotlib
 import pytest
@@ -130,6 +131,8 @@ def test_a_missing_point_leaves_its_gap_and_is_named(world):
     drop(world, *(f"amazon-beauty/create/warmup-10/seed{seed}" for seed in (0, 1)))
     found = drawing(world, "4")
     assert sorted(markers(found.figure.axes[0])) == [0, 50]
+    (line,) = [line for line in found.figure.axes[0].lines if line.get_color() == BLUE and line.get_marker() == "None"]
+    assert list(line.get_xdata()) == [0, 10, 50] and math.isnan(line.get_ydata()[1])
     assert "not run: 10" in texts(found.figure)
     assert [row[2:] for row in found.rows if row[:3] == ["amazon-beauty", "create", "10"]] == [
         ["10", None, None, 0, 2, None, "", "not run", ""]
