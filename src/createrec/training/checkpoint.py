@@ -19,6 +19,10 @@ from createrec.randomness import Randomness
 FORMAT = "2"
 
 
+class OtherRunError(CheckpointError):
+    """A checkpoint is whole, and of other settings, data or code, or another format."""
+
+
 @dataclass
 class Progress:
     """Where a training stands.
@@ -79,7 +83,8 @@ def load(
         The progress, and the best epoch's model state if there is one.
 
     Raises:
-        CheckpointError: the file is damaged, or was written by another run (other settings, data, code or format).
+        OtherRunError: the file was written by another run; nothing was restored.
+        CheckpointError: the file is damaged.
     """
     advice = f"delete {path} to start this run afresh"
     try:
@@ -90,9 +95,9 @@ def load(
         raise CheckpointError(f"{path}: damaged checkpoint ({error}); {advice}") from None
     if metadata.get("format") != FORMAT:
         found = metadata.get("format", "none")
-        raise CheckpointError(f"{path}: checkpoint format {found}, this version reads {FORMAT}; {advice}")
+        raise OtherRunError(f"{path}: the checkpoint has the format {found}, this version reads {FORMAT}")
     if metadata.get("fingerprint") != fingerprint:
-        raise CheckpointError(f"{path}: the checkpoint is another run's (other settings, data or code); {advice}")
+        raise OtherRunError(f"{path}: the checkpoint is another run's (other settings, data or code)")
     if metadata.get("sha256") != _digest(tensors, metadata.get("progress", "")):
         raise CheckpointError(f"{path}: damaged checkpoint (its bytes are not those that were written); {advice}")
     groups: dict[str, dict[str, Tensor]] = {"model": {}, "random": {}, "best": {}, "optimizer": {}}

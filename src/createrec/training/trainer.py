@@ -1,6 +1,7 @@
 """The training loop. It knows phases, streams and loss terms, and no model by name."""
 
 import math
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -162,13 +163,13 @@ def train(
         randomness: the run's, as given to the model.
         validate: called after each epoch; with it, training stops early (`patience`, in the last phase) and the
             model ends with the best epoch's parameters. Without it, all epochs are run and the last stay.
-        checkpoint: resume from it if it exists, and keep it up to date.
+        checkpoint: resume from it if it exists and is this run's, and keep it up to date.
         report: called with each epoch's history entry.
         capture: on a GPU, replay one captured step (few launches, static shapes) where the model can be captured.
 
     Raises:
         TrainingError: a loss term is not finite, or memory ran out.
-        CheckpointError: the checkpoint is damaged or another run's.
+        CheckpointError: the checkpoint is damaged.
     """
     schedule = Schedule.of(model.phases())
     if not schedule.phases:
@@ -178,7 +179,10 @@ def train(
     optimizer = make_optimizer(model, training)
     progress, best = Progress(), None
     if checkpoint and checkpoint.path.exists():
-        progress, best = checkpoints.load(checkpoint.path, checkpoint.fingerprint, model, optimizer, randomness)
+        try:
+            progress, best = checkpoints.load(checkpoint.path, checkpoint.fingerprint, model, optimizer, randomness)
+        except checkpoints.OtherRunError as error:  # it stays there until this run writes its own
+            print(f"{error}; this run starts afresh", file=sys.stderr, flush=True)
     capture = capture and model.data.device.type == "cuda" and model.capturable
     runner: EpochRunner | None = None
     saved = time.perf_counter()

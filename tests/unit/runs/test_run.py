@@ -122,18 +122,18 @@ def test_a_model_of_another_split_or_shape_is_refused(made, tmp_path):
         load_trained(tmp_path / "none.safetensors", run, made, CPU)
 
 
-def test_a_checkpoint_of_other_settings_is_refused(made, tmp_path):
+@pytest.mark.parametrize("change", [{"dropout": 0.1}, {"seed": 1}, {"fold": "test"}, {}], ids=str)
+def test_a_killed_training_whose_settings_or_code_changed_starts_afresh(made, tmp_path, monkeypatch, capsys, change):
+    other = run_of("sasrec", **change)
+    expected = train_run(other, made, CPU)[0].state_dict()
     train_run(run_of("sasrec"), made, CPU, checkpoint_folder=tmp_path, checkpoint_seconds=0.0)
-    for other in (run_of("sasrec", dropout=0.1), run_of("sasrec", seed=1), run_of("sasrec", fold="test")):
-        with pytest.raises(CheckpointError, match="another run's"):
-            train_run(other, made, CPU, checkpoint_folder=tmp_path, checkpoint_seconds=0.0)
-
-
-def test_a_checkpoint_of_other_code_is_refused(made, tmp_path, monkeypatch):
-    train_run(run_of("sasrec"), made, CPU, checkpoint_folder=tmp_path, checkpoint_seconds=0.0)
-    monkeypatch.setattr("createrec.runs.run.training_version", lambda settings, validates: "another")
-    with pytest.raises(CheckpointError, match="code"):
-        train_run(run_of("sasrec"), made, CPU, checkpoint_folder=tmp_path, checkpoint_seconds=0.0)
+    if not change:
+        monkeypatch.setattr("createrec.runs.run.training_version", lambda settings, validates: "another")
+    capsys.readouterr()
+    model, facts = train_run(other, made, CPU, checkpoint_folder=tmp_path, checkpoint_seconds=0.0)
+    assert "another run's (other settings, data or code); this run starts afresh" in capsys.readouterr().err
+    assert same_state(model.state_dict(), expected)
+    assert [entry["epoch"] for entry in facts["history"]] == list(range(len(facts["history"])))
 
 
 def test_a_slice_goes_there_and_back():
