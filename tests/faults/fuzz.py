@@ -49,7 +49,7 @@ from createrec.options import json_option  # noqa: E402
 from createrec.plan import plan  # noqa: E402
 from createrec.readers.catalogue import read  # noqa: E402
 from createrec.runs.collect import collect  # noqa: E402
-from createrec.runs.recommend import recommend  # noqa: E402
+from createrec.runs.recommend import Question, TrainedRun  # noqa: E402
 from createrec.runs.run import (  # noqa: E402
     CHECKPOINT,
     build_run,
@@ -196,7 +196,7 @@ def result_targets(folder: Path) -> Iterator[Target]:
         place = folder / "tree" / "runs" / "made" / "create" / "drill" / "seed0"
         place.mkdir(parents=True, exist_ok=True)
         path.replace(place / "training.json")
-        recommend(place, [["i1"]], [None], 5, CPU)
+        list(TrainedRun(place, CPU).answers([Question(None, ["i1"])], 5))
 
     tree = folder / "tree"
     for name, file in (("data/made", "interactions.parquet"), ("splits/made/temporal", "split.safetensors")):

@@ -1,12 +1,15 @@
 """Commands about runs: train, evaluate, run, campaign, collect, recommend, models, schema."""
 
 import argparse
+import csv
 import json
 import signal
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from tqdm import tqdm
 
@@ -17,6 +20,9 @@ from createrec.kinds import CATALOGUE
 from createrec.matching import Preparations, summary, training_differences
 from createrec.options import RESULTS, add_config, add_device, config_of, json_option
 from createrec.plan import Fold, Run, Setup
+
+if TYPE_CHECKING:
+    from createrec.runs.recommend import Question
 
 SCHEMA = Path("workflow/schemas/config.schema.json")
 
@@ -89,11 +95,21 @@ def register(commands: argparse._SubParsersAction) -> None:
     )
     command.set_defaults(run=run_collect)
 
-    command = commands.add_parser("recommend", help="print a trained run's best items, in the dataset's own ids")
+    command = commands.add_parser(
+        "recommend", help="a trained run's best items, in the dataset's own ids, as JSON lines or parquet"
+    )
     command.add_argument("folder", type=Path, metavar="RUN", help="results/runs/DATASET/MODEL/VARIANT/seedN")
-    command.add_argument("--history", metavar="ID,ID,...", help="item ids, oldest first; may be empty")
-    command.add_argument("--histories", type=Path, metavar="FILE", help="one history per line")
-    command.add_argument("--user", metavar="ID", help="a user of the training data, for models of users")
+    command.add_argument(
+        "--history",
+        metavar="ID,ID,...",
+        help='item ids, oldest first; may be empty; an id with a comma: \'["a,b", "c"]\', or in double quotes',
+    )
+    command.add_argument("--histories", type=Path, metavar="FILE", help="one history per line, as for --history")
+    command.add_argument(
+        "--user", nargs="+", default=[], metavar="ID", help="users of the dataset; without a history their own"
+    )
+    command.add_argument("--all-users", action="store_true", help="every user of the dataset, with their own history")
+    command.add_argument("--output", type=Path, metavar="PARQUET", help="write user, rank, item; print nothing")
     command.add_argument("-k", type=int, default=10, help="how many items (default: 10)")
     add_device(command)
     command.set_defaults(run=run_recommend)
@@ -301,28 +317,49 @@ def run_collect(options: argparse.Namespace) -> None:
     print(f"{options.output}: {rows} rows from {len(records) - len(left_out)} records")
 
 
-def _split_ids(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def _ids(text: str) -> list[str]:
+    """Item ids of one history: a JSON list, or separated by commas, those with commas of their own in double quotes."""
+    if text.lstrip().startswith("["):
+        with suppress(json.JSONDecodeError):
+            return [str(name) for name in json.loads(text)]
+    return [name.strip() for row in csv.reader([text], skipinitialspace=True) for name in row if name.strip()]
 
 
-def run_recommend(options: argparse.Namespace) -> None:
-    from createrec.runs.recommend import recommend
-    from createrec.training.device import choose_device
+def _questions(options: argparse.Namespace, users: Sequence[str]) -> list["Question"]:
+    """Whom a person asks about; `users` are all users of the dataset."""
+    from createrec.runs.recommend import Question
 
-    if (options.history is None) == (options.histories is None):
-        raise ConfigError("recommend: give either --history or --histories")
-    if options.k < 1:
-        raise ConfigError(f"recommend: -k must be 1 or more, given {options.k}")
-    if options.histories:
+    if options.history is not None:
+        return [Question(options.user[0] if options.user else None, _ids(options.history))]
+    if options.histories is not None:
         try:
             lines = options.histories.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{options.histories}: cannot be read as text ({error})") from None
-        histories = [_split_ids(line) for line in lines]
-    else:
-        histories = [_split_ids(options.history)]
-    users = [options.user] * len(histories)
-    for answer in recommend(options.folder, histories, users, options.k, choose_device(options.device)):
+        return [Question(None, _ids(line)) for line in lines]
+    return [Question(user, None) for user in (users if options.all_users else options.user)]
+
+
+def run_recommend(options: argparse.Namespace) -> None:
+    from createrec.runs.recommend import TrainedRun, write_lists
+    from createrec.training.device import choose_device
+
+    ways = [options.history is not None, options.histories is not None, options.all_users]
+    if sum(ways) > 1 or not (any(ways) or options.user):
+        raise ConfigError("recommend: give one of --history, --histories, --user and --all-users")
+    if options.user and (options.all_users or options.histories or (options.history is not None and options.user[1:])):
+        raise ConfigError("recommend: --user goes alone, or one user with one --history")
+    if options.k < 1:
+        raise ConfigError(f"recommend: -k must be 1 or more, given {options.k}")
+    trained = TrainedRun(options.folder, choose_device(options.device))
+    answers = trained.answers(_questions(options, trained.users), options.k)
+    if options.output:
+        print(f"{options.output}: lists of {write_lists(answers, options.output):,} users")
+        return
+    for answer in answers:
+        of = f"user {answer.user}: " if answer.user is not None else ""
         if answer.unknown:
-            print(f"not in the catalogue, left out: {', '.join(answer.unknown)}", file=sys.stderr)
-        print(",".join(answer.items))
+            print(f"{of}not in the catalogue, left out: {', '.join(answer.unknown)}", file=sys.stderr)
+        if answer.popularity:
+            print(f"{of}the model has nothing to go by here; these are the most popular items", file=sys.stderr)
+        print(json.dumps(asdict(answer), ensure_ascii=False))
