@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Starts a Slurm of one node on the loopback, runs the demo through the slurm profile, kills one of its jobs on the way,
-# checks that it was submitted again and that the demo came out, and stops what it started.
+# lets another run out of memory, checks that both were submitted again, the latter with more memory, and that the demo
+# came out, and stops what it started.
 #
 #   sudo tests/cluster/run.sh [FOLDER]
 #
@@ -63,6 +64,9 @@ ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 JobCompType=jobcomp/filetxt
 JobCompLoc=$slurm/completed.txt
 MinJobAge=3600
@@ -84,7 +88,8 @@ for _ in $(seq 30); do
 done
 sinfo
 
-say "Running the demo through Slurm; the first training that runs is killed by the scheduler"
+say "Running the demo through Slurm; the first training is killed by the scheduler, evaluations run out of memory"
+first_memory=400 # MB: too few for Snakemake, Python and torch together, and enough in the second or third attempt
 work="$folder/work"
 mkdir -p "$work"
 (
@@ -104,7 +109,8 @@ status=0
 (cd "$project" && .venv/bin/snakemake demo --configfile config/demo.yaml --directory "$work" \
     --workflow-profile slurm --jobs 4 --latency-wait 10 --slurm-status-command squeue \
     --slurm-init-seconds-before-status-checks 5 --slurm-logdir "$work/logs/slurm" --slurm-no-account \
-    --set-threads train=1 evaluate=1 --set-resources train:gpu=0 evaluate:gpu=0 train:mem_mb=2000 evaluate:mem_mb=2000) \
+    --set-threads train=1 evaluate=1 --set-resources train:gpu=0 evaluate:gpu=0 prepare:mem_mb=2000 \
+    split:mem_mb=2000 train:mem_mb=2000 "evaluate:mem_mb=$first_memory * attempt") \
     >"$folder/demo.log" 2>&1 || status=$?
 echo "ran in $((SECONDS - started)) s"
 grep --extended-regexp 'steps|rror|Trying to restart' "$folder/demo.log" | tail -n 40
@@ -118,6 +124,9 @@ check "one training was killed by the scheduler" test -s "$folder/killed"
 check "Slurm counts it as failed or cancelled" \
     grep --quiet --extended-regexp "JobId=$(cat "$folder/killed" 2>/dev/null) .*JobState=(FAILED|CANCELLED|NODE_FAIL)" "$slurm/completed.txt"
 check "it was submitted again" grep --quiet 'Trying to restart job' "$folder/demo.log"
+check "a job ran out of memory" grep --quiet 'exceeded memory limit' "$slurm/slurmd.log"
+check "it was submitted again with more, and came through" \
+    grep --quiet --extended-regexp "JobState=COMPLETED .*mem=$((2 * first_memory))M" "$slurm/completed.txt"
 check "every job but the rendering went through Slurm ($completed completed there, $finished jobs in all)" \
     test "$completed" -ge "$((finished - 5))"
 cut --delimiter ' ' --fields 1-6 "$slurm/completed.txt" | tail -n 5
