@@ -74,7 +74,7 @@ SETTINGS, PROJECT, PLAN, RUNS = configured()
 onstart:
     write_json("results/config.json", SETTINGS)
     write_json("results/sources.json", {folder: run.sources for folder, run in RUNS.items()})
-    # For its limit of jobs per second Snakemake 9 looks at its queue once a second more for every job that has ended:
+    # For its limit of jobs per second Snakemake 9 looks at its queue once more per second for each job that has ended:
     # a core, after some hundred. The limit protects a cluster's scheduler; processes here need none.
     if workflow.local_exec:
         workflow.scheduler.job_rate_limiter = None
