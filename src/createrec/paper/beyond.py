@@ -60,8 +60,8 @@ def beyond(results: Results, exhibit: Exhibit) -> Table:
     notes = (
         seeds_note(estimates),
         "Best in bold, second best underlined. Markov, item-kNN and EASE read the history at query time, BPR-MF the "
-        "user's vector of the training graph. Settings are those of hparams/, tuned on validation, or the defaults where "
-        "a model has no file there.",
+        "user's vector of the training graph. Settings are those of hparams/, tuned on validation, or the defaults "
+        "where a model has no file there.",
         *beaten(results, exhibit),
         *common_notes(results, results.plan[exhibit.group], estimates),
     )
