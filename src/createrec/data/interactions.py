@@ -61,7 +61,10 @@ class Interactions:
         ids = [pa.array(names, pa.string()) for names in (self.user_ids, self.item_ids)]
         encoded = pa.dictionary(pa.int32(), pa.string())
         schema = pa.schema({"user": encoded, "item": encoded, "time": pa.int64()})
-        with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema) as file:
+        with (
+            atomic_path(path) as temporary,
+            pq.ParquetWriter(temporary, schema, use_dictionary=["user", "item"]) as file,
+        ):
             for start in range(0, max(len(self), 1), GROUP_ROWS):  # in parts: a long table is not held in memory twice
                 rows = slice(start, start + GROUP_ROWS)
                 columns = [

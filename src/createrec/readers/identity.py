@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from createrec.data.interactions import Interactions
 from createrec.errors import DataError
@@ -17,9 +19,10 @@ from createrec.readers.columns import Reading
 from createrec.readers.streams import shown
 
 _WHOLE = re.compile(r"^([+-]?\d+)\.0+$")
-_PADDED = re.compile(r"^0+(?=\d)")
-_ROUNDED = re.compile(r"^\d(\.\d+)?[eE]\+?\d\d+$")
-_MISSING = frozenset({"nan", "null", "none", "na", "n/a", "<na>", "\\n", "nil", "undefined", "unknown", "-", "?"})
+_PADDED = r"^0+\d"
+_ROUNDED = r"^\d(\.\d+)?[eE]\+?\d\d+$"
+_MISSING = pa.array(["nan", "null", "none", "na", "n/a", "<na>", "\\n", "nil", "undefined", "unknown", "-", "?"])
+_TO_CLEAN = r"[^!-~]|\.0+$"
 _PLAIN = re.compile(r"^[!-~]*$")  # visible ASCII: nothing to clean but a final .0
 
 
@@ -44,31 +47,44 @@ def settled(reading: Reading, ids: Literal["check", "as_written", "cleaned"], pa
     warnings = list(reading.warnings)
     columns: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     for role, index, names in (("user", found.user, found.user_ids), ("item", found.item, found.item_ids)):
-        clean = [cleaned(name) for name in names]
-        distinct = {name: place for place, name in reversed(list(enumerate(clean)))}
-        if len(distinct) < len(names):
-            if ids == "check":
-                first, second = _pair(clean)
-                raise DataError(
-                    f"{path}: {len(names) - len(distinct):,} {role} ids are written in two ways, as "
-                    f"{shown(names[first])} and {shown(names[second])}; set file.ids to cleaned to read them as one, "
-                    "or to as_written to keep them apart"
-                )
-            warnings.append(f"{len(names) - len(distinct):,} {role} ids were written in two ways, and read as one")
-        if ids == "cleaned":
-            if "" in distinct:
-                raise DataError(f"{path}: the {role} id {shown(names[distinct['']])} holds nothing visible")
-            order = sorted(distinct, key=distinct.__getitem__)
-            place = {name: number for number, name in enumerate(order)}
-            renamed = np.fromiter((place[name] for name in clean), dtype=np.int64, count=len(clean))
-            columns[role] = (renamed[index], np.array(order, dtype=object))
-        else:
-            columns[role] = (index, names)
-        warnings += _odd(role, clean)
+        columns[role] = (index, names)
+        if pc.any(pc.match_substring_regex(pa.array(names, pa.string()), _TO_CLEAN)).as_py():
+            columns[role] = _cleaned_column(role, index, names, ids, path, warnings)
+        warnings += _odd(role, pa.array(columns[role][1], pa.string()))
     (user, user_ids), (item, item_ids) = columns["user"], columns["item"]
     return replace(
         reading, interactions=Interactions(user, item, found.time, user_ids, item_ids), warnings=tuple(warnings)
     )
+
+
+def _cleaned_column(
+    role: str,
+    index: np.ndarray,
+    names: np.ndarray,
+    ids: Literal["check", "cleaned"],
+    path: Path,
+    warnings: list[str],
+) -> tuple[np.ndarray, np.ndarray]:
+    """A column whose ids may be written in two ways: as it is, or with ids that are one made one."""
+    clean = [cleaned(name) for name in names]
+    distinct = {name: place for place, name in reversed(list(enumerate(clean)))}
+    if double := len(names) - len(distinct):
+        if ids == "check":
+            first, second = _pair(clean)
+            raise DataError(
+                f"{path}: {double:,} {role} ids are written in two ways, as {shown(names[first])} and "
+                f"{shown(names[second])}; set file.ids to cleaned to read them as one, or to as_written to keep them "
+                "apart"
+            )
+        warnings.append(f"{double:,} {role} ids were written in two ways, and read as one")
+    if ids == "check":
+        return index, names
+    if "" in distinct:
+        raise DataError(f"{path}: the {role} id {shown(names[distinct['']])} holds nothing visible")
+    order = sorted(distinct, key=distinct.__getitem__)
+    place = {name: number for number, name in enumerate(order)}
+    renamed = np.fromiter((place[name] for name in clean), dtype=np.int64, count=len(clean))
+    return renamed[index], np.array(order, dtype=object)
 
 
 def _pair(clean: list[str]) -> tuple[int, int]:
@@ -81,29 +97,22 @@ def _pair(clean: list[str]) -> tuple[int, int]:
     raise AssertionError("all differ")
 
 
-def _odd(role: str, names: list[str]) -> list[str]:
+def _odd(role: str, names: pa.StringArray) -> list[str]:
     """What looks odd about distinct ids, each in one sentence. None of it is changed."""
     found = []
-    if padded := _padded(names):
-        found.append(f"{padded:,} {role} ids differ from others in zeros at the front only (as 007 and 7): kept apart")
-    if cased := len(names) - len({name.lower() for name in names}):
+    padded = names.filter(pc.match_substring_regex(names, _PADDED))
+    if kept := pc.sum(pc.is_in(pc.utf8_ltrim(padded, "0"), value_set=names)).as_py():
+        found.append(f"{kept:,} {role} ids differ from others in zeros at the front only (as 007 and 7): kept apart")
+    lower = pc.utf8_lower(names)
+    if cased := len(names) - len(lower.unique()):
         found.append(f"{cased:,} {role} ids differ from others in upper and lower case only: kept apart")
-    if words := [name for name in names if name.lower() in _MISSING]:
+    if words := names.filter(pc.is_in(lower, value_set=_MISSING)).to_pylist():
         found.append(
             f"the {role} id {shown(words[0])} looks like a missing value: its rows are taken for those of one {role}"
         )
-    if rounded := [name for name in names if _ROUNDED.match(name)]:
+    if rounded := names.filter(pc.match_substring_regex(names, _ROUNDED)).to_pylist():
         found.append(
             f"{len(rounded):,} {role} ids look like rounded numbers ({shown(rounded[0])}), as spreadsheets write them: "
             "several may have become one"
         )
     return found
-
-
-def _padded(names: list[str]) -> int:
-    """How many ids stand beside another that is the same but for zeros at its front."""
-    padded = [name for name in names if name[:1] == "0" and _PADDED.match(name)]
-    if not padded:
-        return 0
-    known = set(names)
-    return sum(_PADDED.sub("", name) in known for name in padded)

@@ -29,7 +29,7 @@ FREE_EXPANSION = 1 << 26
 """Bytes a file may unpack to whatever the ratio: small files of equal lines compress without limit."""
 BLOCK = 1 << 22
 """Bytes of whole lines that are parsed at once, about, at the beginning of a file ..."""
-LARGEST_BLOCK = 1 << 25
+LARGEST_BLOCK = 1 << 24
 """... and later, because the more ids are known, the more a block costs whatever its size."""
 BOM = b"\xef\xbb\xbf"
 
@@ -198,16 +198,17 @@ def blocks(stream: IO[bytes], place: Place) -> Iterator[bytes]:
                 raise DataError(f"{place.where}: the text is UTF-16; expected UTF-8, save it as that")
             data = data.removeprefix(BOM)
         read += 1 + len(data)  # a mark alone is a beginning, too
-        whole, end, after = (rest, b"\n" if rest else b"", b"") if ended else (rest + data).rpartition(b"\n")
-        if len(after) > MAX_LINE:
-            place.line += line_count(whole) + len(end) + 1
+        data = rest + (data if not ended or not rest else b"\n")
+        end = data.rfind(b"\n") + 1
+        block, rest = data[:end], data[end:]
+        del data  # a block is long, and is held twice by nobody
+        before = place.line
+        if len(rest) > MAX_LINE:
+            place.line += line_count(block) + 1
             raise place.error(f"longer than {MAX_LINE:,} bytes; expected one short record per line")
-        if whole or end:
-            before = place.line
-            block = whole + end
+        if block:
             yield block
             place.line = before + line_count(block)
-        rest = after
         if ended:
             return
 
