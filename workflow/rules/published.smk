@@ -113,7 +113,7 @@ rule published_searches:
         "Drawing what searches are expected to find"
     shell:
         """
-        createrec searches --tuning {params.folder:q}/tuning --output-stem results/published/tuning/searches             2>&1 | tee {log:q}
+        createrec searches --tuning {params.folder:q}/tuning --output-stem results/published/tuning/searches 2>&1 | tee {log:q}
         """
 
 
