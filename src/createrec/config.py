@@ -11,10 +11,9 @@ import json
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from functools import reduce
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import (
@@ -42,6 +41,20 @@ Count = Annotated[int, Field(ge=1)]
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Names of datasets, models and variants: they become folders and words of commands, and no more than that."""
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=100)]
+
+
+Value = TypeVar("Value")
+
+
+def resolved(value: Value | None, setting: str) -> Value:
+    """A setting that is null in a file and has its value in a resolved run (`plan.resolve`).
+
+    Raises:
+        ConfigError: it is null.
+    """
+    if value is None:
+        raise ConfigError(f"{setting} is null: give the settings of a resolved run, or a value")
+    return value
 
 
 class Strict(BaseModel):
@@ -236,6 +249,8 @@ class BPRMFEncoderConfig(GraphEncoderConfig):
 class AlignmentConfig(Strict):
     """What pulls a user's state and the user's graph vector together: a function of both, with a weight in the sum."""
 
+    if TYPE_CHECKING:
+        kind: str
     #: Which setting is the weight of the term; a new alignment calls it `weight`.
     weight_setting: ClassVar[str] = "weight"
 
@@ -499,12 +514,16 @@ READERS = (
     # A format of your own goes here: docs/extending.md
 )
 """The formats that can be read; each has its file in `createrec.readers`."""
+if TYPE_CHECKING:
+    Reader = str
+else:
+    Reader = Literal[READERS]
 
 
 class FileConfig(Strict):
     """How a raw file is written, and which of its columns count."""
 
-    reader: Literal[READERS] = Field(
+    reader: Reader = Field(
         "table", description="table: CSV, TSV and the like, or parquet; the others have columns of their own"
     )
     user: Column | None = Field(None, description="null = `user`, or what the reader knows")
@@ -615,7 +634,7 @@ class TimeToSplitSetup(TemporalSetup):
     (docs/validation.md).
     """
 
-    kind: Literal["time-to-split"] = "time-to-split"
+    kind: Literal["time-to-split"] = "time-to-split"  # type: ignore[assignment]  # another setup, with the same settings
     test_quantile: Annotated[float, Field(gt=0, lt=1)] = 0.9
     minimum_interactions: Annotated[int, Field(ge=1)] = Field(1, description="users with fewer rows are dropped")
     retrain: bool = Field(False, description="false: the tested model is the one that was stopped on validation")
@@ -657,7 +676,9 @@ class EvaluationConfig(Strict):
 
 
 if TYPE_CHECKING:
-    SequenceEncoderName = GraphEncoderName = AlignmentName = str
+    SequenceEncoderName = str
+    GraphEncoderName = str
+    AlignmentName = str
 else:
     SequenceEncoderName, GraphEncoderName, AlignmentName = map(name_of, ("sequence", "graph", "alignment"))
 
@@ -940,8 +961,11 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
     merged = dict(base)
     for key, value in overlay.items():
         old = merged.get(key)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        if both and all(value.get(name, old.get(name)) == old.get(name) for name in ("kind", "code")):
+        if (
+            isinstance(old, Mapping)
+            and isinstance(value, Mapping)
+            and all(value.get(name, old.get(name)) == old.get(name) for name in ("kind", "code"))
+        ):
             merged[key] = merge(old, value)
         else:
             merged[key] = value
@@ -951,7 +975,7 @@ def merge(base: Mapping[str, Any], overlay: Mapping[str, Any]) -> dict[str, Any]
 class _Loader(yaml.SafeLoader):
     """Dates stay text, so that settings are the same after a way through JSON."""
 
-    yaml_implicit_resolvers: ClassVar = {
+    yaml_implicit_resolvers: ClassVar = {  # type: ignore[misc]  # types-PyYAML calls it an instance's
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
@@ -1135,10 +1159,11 @@ def read_settings(paths: Iterable[Path | str], *last: Mapping[str, Any]) -> dict
     Args:
         last: overlays that stand in no file.
     """
-    layers = [anchored(read_yaml(path), Path(path).parent) for path in paths]
-    base, *overlays = [*layers, *last]
-    overlay = reduce(merge, overlays, {})
-    settings = reduce(merge, overlays, base)
+    files: list[Mapping[str, Any]] = [anchored(read_yaml(path), Path(path).parent) for path in paths]
+    base, *overlays = [*files, *last]
+    settings, overlay = dict(base), dict[str, Any]()
+    for layer in overlays:
+        settings, overlay = merge(settings, layer), merge(overlay, layer)
     drop_unnamed_ablations(settings, overlay)
     return settings
 

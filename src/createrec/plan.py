@@ -163,8 +163,8 @@ def resolve(
     for part in encoders:
         if part in cls.model_fields:
             encoder = part_kind(part, settings[part])
-            if (name := _alone(config, encoder)) is not None:
-                alone = resolve(config, dataset, name)
+            if (same := _alone(config, encoder)) is not None:
+                alone = resolve(config, dataset, same)
                 inherited |= {key: alone[key] for key in ("dimension", "training")}
                 inherited[part] = {key: alone[key] for key in encoder.settings.model_fields}
     settings = merge(inherited, settings)

@@ -69,7 +69,7 @@ class Copy:
             "PYTHONPATH": str(self.folder / "src"),
         }
         result = subprocess.run(
-            command, shell=True, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=280
+            command, shell=True, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=560
         )
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
@@ -126,6 +126,7 @@ def test_a_kind_from_outside_is_trained_without_an_edit(copy: Copy, section: str
     assert named.count(code) == 1
 
 
+@pytest.mark.timeout(1200)
 def test_an_ablation_is_two_edits_and_its_figure_and_its_place_in_the_report_follow(copy: Copy) -> None:
     assert copy.edited["An ablation"] == ["src/createrec/exhibits.py", "config.yaml"]
     (command,) = commands("An ablation")

@@ -1,11 +1,14 @@
 """What a model is given: the training rows of one fold, and one step's share of them."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from createrec.ops.ragged import Packed, Sequences
+
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,31 @@ class SequenceBatch:
     capacity: int | None = None
 
 
-@dataclass(frozen=True)
 class Batch:
-    """One step's share of each stream that the phase draws."""
+    """One step's share of each stream that the phase draws; one that it does not draw cannot be asked for."""
 
-    sequences: SequenceBatch | None = None
-    prefixes: PrefixBatch | None = None
-    edges: EdgeBatch | None = None
+    def __init__(
+        self,
+        sequences: SequenceBatch | None = None,
+        prefixes: PrefixBatch | None = None,
+        edges: EdgeBatch | None = None,
+    ) -> None:
+        self._sequences, self._prefixes, self._edges = sequences, prefixes, edges
+
+    @property
+    def sequences(self) -> SequenceBatch:
+        return _drawn(self._sequences, "sequences")
+
+    @property
+    def prefixes(self) -> PrefixBatch:
+        return _drawn(self._prefixes, "prefixes")
+
+    @property
+    def edges(self) -> EdgeBatch:
+        return _drawn(self._edges, "edges")
+
+
+def _drawn(part: Part | None, stream: str) -> Part:
+    if part is None:
+        raise LookupError(f"the phase draws no {stream}; name the stream in its Phase")
+    return part

@@ -2,17 +2,24 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
+
+from pydantic import BaseModel
 
 from createrec.config import DatasetConfig, LeaveOneOutSetup, TemporalSetup, TimeToSplitSetup, validate
 from createrec.data import registry
 from createrec.errors import ConfigError, DataError
 from createrec.options import add_config, config_of, json_option
 
-SETUPS = {"temporal": TemporalSetup, "leave-one-out": LeaveOneOutSetup, "time-to-split": TimeToSplitSetup}
+SETUPS: Mapping[str, type[BaseModel]] = {
+    "temporal": TemporalSetup,
+    "leave-one-out": LeaveOneOutSetup,
+    "time-to-split": TimeToSplitSetup,
+}
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("prepare", help="fetch and read one dataset")
     command.add_argument("dataset")
     command.add_argument("--settings", required=True, help='JSON: {"dataset": settings, "mirror": folder or URL}')

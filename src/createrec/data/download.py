@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NoReturn
 
 import requests
 import urllib3
@@ -194,11 +194,11 @@ def _sources(entry: Entry, mirror: str | None, seen: str) -> list[_Source]:
     if entry.archive_url:
         sources.append(_Source("archive", entry.archive_url, sha256, entry.bytes, ""))
     if mirror:
-        sha256 = mirror_checksums(mirror).get(entry.file)
-        if sha256 is not None:
+        mirrored = mirror_checksums(mirror).get(entry.file)
+        if mirrored is not None:
             address = _join(mirror, entry.file)
-            label = "" if sha256 == entry.sha256 else _mirror_label(mirror, entry.file)
-            sources.insert(0, _Source("mirror", address, sha256, None, label))
+            label = "" if mirrored == entry.sha256 else _mirror_label(mirror, entry.file)
+            sources.insert(0, _Source("mirror", address, mirrored, None, label))
     return sources
 
 
@@ -353,7 +353,7 @@ def _download(source: _Source, part: Path, note: Path, progress: bool) -> bool:
     return resumed
 
 
-def _write(response: requests.Response, file: BinaryIO, source: _Source, bar: tqdm) -> None:
+def _write(response: requests.Response, file: BinaryIO, source: _Source, bar: "tqdm[NoReturn]") -> None:
     size = file.tell()
     for chunk in _chunks(response):
         size += len(chunk)
@@ -409,7 +409,7 @@ def _validator(response: requests.Response) -> str:
     return tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
 
 
-def _bar(name: str, total: int | None, start: int, progress: bool) -> tqdm:
+def _bar(name: str, total: int | None, start: int, progress: bool) -> "tqdm[NoReturn]":
     disable = None if progress else True  # None: only where stderr is a terminal
     return tqdm(desc=name, total=total, initial=start, unit="B", unit_scale=True, disable=disable)
 

@@ -210,7 +210,7 @@ class Split:
         from safetensors import safe_open
 
         try:
-            arrays = load_file(path)
+            arrays: dict[str, Any] = load_file(path)
             with safe_open(path, "np") as file:
                 metadata = file.metadata()
             cuts = [None if cut == "None" else float(cut) for cut in metadata["cuts"].split()]
@@ -223,7 +223,9 @@ class Split:
             raise DataError(f"{path}: not a split ({error}); delete it and run `createrec split` again") from None
 
 
-def _cut(row_user: np.ndarray, times: np.ndarray, usable: np.ndarray, quantile: float, minimum: int) -> tuple:
+def _cut(
+    row_user: np.ndarray, times: np.ndarray, usable: np.ndarray, quantile: float, minimum: int
+) -> tuple[np.ndarray, float]:
     """One temporal cut inside the `usable` rows: learnt rows a user, and the cut itself.
 
     Users with fewer than `minimum` usable rows are dropped first; the quantile is over what is left; a user

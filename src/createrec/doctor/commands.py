@@ -20,7 +20,7 @@ PRODUCT_SIZE, PRODUCTS = 2048, 3
 GIGABYTE = 1 << 30
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("doctor", help="print versions, devices, speed and reachable hosts, for a bug report")
     command.add_argument("--offline", action="store_true", help="do not ask the download hosts")
     command.add_argument("--data", action="store_true", help="of each dataset: what is known, reachable and here")

@@ -11,4 +11,5 @@ def bpr(users: Tensor, positives: Tensor, negatives: Tensor) -> Tensor:
 
 def batch_l2(*vectors: Tensor) -> Tensor:
     """Half the summed squares of the vectors [batch, d], divided by the batch."""
-    return sum(v.square().sum() for v in vectors) / (2 * len(vectors[0]))
+    first, *others = (v.square().sum() for v in vectors)
+    return sum(others, start=first) / (2 * len(vectors[0]))

@@ -19,7 +19,7 @@ class Attention(nn.Module):
         self.dropout = Dropout(dropout)
         self.query = nn.Linear(dimension, dimension)
         self.key_value = nn.Linear(dimension, 2 * dimension)
-        self.output = nn.Linear(dimension, dimension)
+        self.output: nn.Module = nn.Linear(dimension, dimension)
 
     def forward(
         self,

@@ -5,8 +5,6 @@ batches each phase draws and how its loss terms are weighted there; it returns t
 are logged and plotted by name. Ranking needs a state a query and a vector an item, whose product is the score.
 """
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
@@ -22,9 +20,11 @@ class Recommender(nn.Module):
     """
 
     #: True where the state needs a user that was in training (graph models, SVD without fold-in).
-    needs_known_user: ClassVar[bool] = False
+    needs_known_user: bool = False
     #: True where an empty history has no state.
-    needs_history: ClassVar[bool] = True
+    needs_history: bool = True
+
+    item_counts: Tensor
 
     def __init__(self, data: TrainingData, randomness: Randomness) -> None:
         super().__init__()

@@ -33,6 +33,8 @@ LAYER_NORM_EPSILON = 1e-12  # BERT's own
 class BERT4RecEncoder(BlockEncoder):
     """The bidirectional sequence encoder. Item index `item_count` means [MASK]."""
 
+    config: BERT4RecEncoderConfig
+
     causal = False
 
     def __init__(self, config: BERT4RecEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:

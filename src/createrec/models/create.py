@@ -16,7 +16,7 @@ from createrec.config import CreateConfig
 from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.kinds import implementation
 from createrec.models.base import Recommender, make_item_table
-from createrec.models.phases import JOINT, WARMUP, Phase
+from createrec.models.phases import JOINT, WARMUP, Phase, StreamName
 from createrec.models.sequence_encoder import INITIAL_STD
 from createrec.randomness import Randomness
 
@@ -36,7 +36,7 @@ class Create(Recommender):
     def phases(self) -> tuple[Phase, ...]:
         c = self.config
         weights = {"local": 1.0, "global": c.global_weight, c.alignment.kind: c.alignment.term_weight}
-        streams = ("sequences", "edges") if c.global_weight else ("sequences",)
+        streams: tuple[StreamName, ...] = ("sequences", "edges") if c.global_weight else ("sequences",)
         return (
             Phase(WARMUP, c.warmup_epochs, {"global": 1.0}, ("edges",)),
             Phase(JOINT, c.training.epochs, weights, streams, self.sequence.max_length),

@@ -19,6 +19,8 @@ class ItemTable(Recommender):
     The history at query time counts, not the user: whoever has one gets an answer, in training or not.
     """
 
+    table: Tensor
+
     def __init__(self, data: TrainingData, randomness: Randomness) -> None:
         super().__init__(data, randomness)
         self.register_buffer("table", torch.zeros(data.item_count, data.item_count, device=data.device))

@@ -129,11 +129,11 @@ class LOOM(Recommender):
             users = self.carrier.users(packed, items)
         if guided:
             with torch.no_grad():
-                teacher = local.states @ self.item_table.T
+                teacher = local.wanted @ self.item_table.T
             terms["guidance"] = guidance(teacher, users @ items.T, self.config.temperature)
         if fused:
             targets = sequences.values[sequences.offsets[packed.rows + 1] - 1]
-            terms["fused"] = linear_cross_entropy(self._join(local.states, users), self._table(items), targets)
+            terms["fused"] = linear_cross_entropy(self._join(local.wanted, users), self._table(items), targets)
         return terms
 
     def _join(self, states: Tensor, users: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from createrec.config import MRGSRecConfig
+from createrec.config import MRGSRecConfig, resolved
 from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.data.graph import bipartite_adjacency, build_edges
 from createrec.losses.user_contrastive import user_contrastive
@@ -68,17 +68,16 @@ class MRGSRec(CachedVectors):
 
     def __init__(self, config: MRGSRecConfig, data: TrainingData, randomness: Randomness) -> None:
         super().__init__(data, randomness)
-        if config.max_length is None:
-            raise ValueError("max_length is not resolved")
+        self.max_length = resolved(config.max_length, "max_length")
         self.config = config
         d = config.dimension
         # The graph sees what the sequences see: the last `max_length` training items.
-        edges = build_edges(data, graph_last=config.max_length)
+        edges = build_edges(data, graph_last=self.max_length)
         self.adjacency = bipartite_adjacency(edges, data.user_count, data.item_count)
         self.mirror = mirror_entries(self.adjacency)
         self.user_table = nn.Parameter(torch.empty(data.user_count, d))
         self.item_table = nn.Parameter(torch.empty(data.item_count, d))
-        self.positions = nn.Parameter(torch.empty(config.max_length, d))
+        self.positions = nn.Parameter(torch.empty(self.max_length, d))
         self.norm = nn.LayerNorm(d, eps=LAYER_NORM_EPSILON)
         self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(
@@ -108,7 +107,7 @@ class MRGSRec(CachedVectors):
             "fused": c.fused_weight,
             "contrastive": c.contrastive_weight,
         }
-        return (Phase(TRAIN, c.training.epochs, weights, ("sequences",), c.max_length),)
+        return (Phase(TRAIN, c.training.epochs, weights, ("sequences",), self.max_length),)
 
     def compute_vectors(self) -> GraphVectors:
         """G: vectors of users and items after the graph, with edge dropout in training."""
@@ -157,7 +156,7 @@ class MRGSRec(CachedVectors):
         return self.fusion(torch.cat([states, (1 - eta) * states + eta * graph], dim=1))
 
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
-        sequences, length = self.data.sequences, self.config.max_length
+        sequences, length = self.data.sequences, self.max_length
         packed = training_rows(sequences, batch.sequences, length, drop_newest=1)
         labels = sequences.values[packed.source + 1]
         users, static = packed.rows, packed.live is not None
@@ -190,8 +189,8 @@ class MRGSRec(CachedVectors):
         histories, users = queries.histories, queries.users.clamp_min(0)
         graph = self.vectors().users
         states = self.item_table.new_zeros(len(histories), self.config.dimension)
-        for block in query_blocks(histories, self.config.max_length, empty=True):
-            _, summaries = self.encode(pack(histories, block, self.config.max_length), users[block])
+        for block in query_blocks(histories, self.max_length, empty=True):
+            _, summaries = self.encode(pack(histories, block, self.max_length), users[block])
             states[block] = self.fuse(summaries, F.embedding(users[block], graph))
         return states
 

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from createrec.config import SequenceEncoderConfig
 from createrec.data.batch import SequenceBatch
 from createrec.losses.cross_entropy import sequence_loss
 from createrec.models.sequence_encoder import LocalLoss, SequenceEncoder, training_rows
@@ -10,6 +11,8 @@ from createrec.ops.ragged import Packed, Sequences, pack
 
 class NextItemEncoder(SequenceEncoder):
     """A subclass says how tokens are encoded (`encode`); the state of a token may not depend on newer ones."""
+
+    config: SequenceEncoderConfig
 
     def local_loss(
         self, sequences: Sequences, batch: SequenceBatch, item_table: Tensor, want_states: bool

@@ -22,14 +22,14 @@ class Phase:
         weights: weight of each loss term; a term that is absent or has weight 0 is not computed.
         streams: what a step draws. The first leads: an epoch is one pass over it, and the others are
             spread over the same number of steps, one pass each.
-        max_length: how much of a history a step reads.
+        max_length: how many items of a history a step reads; 0 = it reads none.
     """
 
     name: str
     epochs: int
     weights: Mapping[str, float]
     streams: tuple[StreamName, ...]
-    max_length: int | None = None
+    max_length: int = 0
 
     def wants(self, term: str) -> bool:
         return self.weights.get(term, 0.0) != 0.0

@@ -69,6 +69,8 @@ class SASRecBlock(nn.Module):
 class SASRecEncoder(NextItemEncoder, BlockEncoder):
     """The causal sequence encoder; the item table is passed in, because CREATE shares it."""
 
+    config: SASRecEncoderConfig
+
     def __init__(self, config: SASRecEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:
         super().__init__(config, dimension, item_count, randomness)
         self.scale = dimension**0.5
@@ -93,7 +95,7 @@ class SASRecEncoder(NextItemEncoder, BlockEncoder):
 
         They are linear in its input sqrt(d) E[item] + P[position] then: like it, the sum of two rows of a table.
         """
-        first, *others = self.blocks
+        first, *others = (block for block in self.blocks if isinstance(block, SASRecBlock))
         plain = self.training or not others or first.order != "query_norm"
         if plain or histories.lengths.clamp_max(self.max_length).sum() < self.item_count + self.max_length:
             return super().query_reader(histories, item_table)

@@ -32,7 +32,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from createrec.config import SelfGNNConfig
+from createrec.config import SelfGNNConfig, resolved
 from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.data.graph import build_edges, draw_non_neighbours
 from createrec.losses.self_augmented import hinge, leaky_dot, pair_hinge
@@ -129,7 +129,7 @@ class PlainAttention(Attention):
 class IntervalAttention(PlainAttention):
     """The same within each of many short rows, [rows, steps, d], and the mean of what comes out of each, [rows, d]."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # rows of one length need no layout
         return mean_attention(self.query(x), self.key_value(x), self.heads)
 
 
@@ -156,7 +156,7 @@ class InstanceLevel(nn.Module):
         super().__init__()
         d = config.dimension
         self.slope, self.summed = config.slope, config.instance_level == "summed"
-        self.positions = nn.Parameter(torch.empty(config.max_length, d))
+        self.positions = nn.Parameter(torch.empty(resolved(config.max_length, "max_length"), d))
         self.item_norm = nn.LayerNorm(d, eps=LAYER_NORM_EPSILON)
         self.position_norm = nn.LayerNorm(d, eps=LAYER_NORM_EPSILON)
         self.norms = nn.ModuleList(nn.LayerNorm(d, eps=LAYER_NORM_EPSILON) for _ in range(config.attention_layers))
@@ -213,8 +213,7 @@ class SelfGNN(CachedVectors):
 
     def __init__(self, config: SelfGNNConfig, data: TrainingData, randomness: Randomness) -> None:
         super().__init__(data, randomness)
-        if config.max_length is None:
-            raise ValueError("max_length is not resolved")
+        self.max_length = resolved(config.max_length, "max_length")
         self.config = config
         d = config.dimension
         self.graph = IntervalGraph(data, config.intervals)
@@ -253,7 +252,7 @@ class SelfGNN(CachedVectors):
     def phases(self) -> tuple[Phase, ...]:
         c = self.config
         weights = {"main": 1.0, "augmentation": c.augmentation_weight, "l2": c.l2}
-        return (Phase(TRAIN, c.training.epochs, weights, ("sequences",), c.max_length),)
+        return (Phase(TRAIN, c.training.epochs, weights, ("sequences",), self.max_length),)
 
     def propagate(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """q^g [intervals, items, d], rows int64 [n] of all p^g and q^g [n, d], and the sum of the tables' squares."""
@@ -279,7 +278,7 @@ class SelfGNN(CachedVectors):
 
     def losses(self, batch: Batch, phase: Phase) -> dict[str, Tensor]:
         c, sequences = self.config, self.data.sequences
-        packed = training_rows(sequences, batch.sequences, c.max_length, drop_newest=1)
+        packed = training_rows(sequences, batch.sequences, self.max_length, drop_newest=1)
         users = packed.rows
         places = self._places(users)
         wanted, pairs = places.view(-1), None
@@ -348,9 +347,9 @@ class SelfGNN(CachedVectors):
         histories, users = queries.histories, queries.users.clamp_min(0)
         short, item_vectors = self.vectors()
         states = item_vectors.new_zeros(len(histories), self.config.dimension)
-        for block in query_blocks(histories, self.config.max_length, empty=True):
+        for block in query_blocks(histories, self.max_length, empty=True):
             known = self.long_term(short[:, users[block]], self.user_level)
-            states[block] = self.states(pack(histories, block, self.config.max_length), known, item_vectors)
+            states[block] = self.states(pack(histories, block, self.max_length), known, item_vectors)
         return states
 
     def item_vectors(self) -> Tensor:

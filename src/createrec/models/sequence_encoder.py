@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from createrec.config import SequenceEncoderConfig
+from createrec.config import GSAUConfig, SequenceEncoderConfig, resolved
 from createrec.data.batch import SequenceBatch
-from createrec.errors import ConfigError
 from createrec.models.base import normal_
 from createrec.ops.ragged import Packed, Sequences, pack, sort_by_length
 from createrec.randomness import Randomness
@@ -33,6 +32,17 @@ class LocalLoss:
     users: Tensor
     states: Tensor | None
 
+    @property
+    def wanted(self) -> Tensor:
+        """The states, for who asked for them.
+
+        Raises:
+            LookupError: nobody did.
+        """
+        if self.states is None:
+            raise LookupError("the states of a step are there with `want_states` alone")
+        return self.states
+
 
 def query_blocks(histories: Sequences, max_length: int, *, empty: bool) -> list[Tensor]:
     """The histories that are encoded at once, int64 rows, shortest first; those that are `empty` too, or not."""
@@ -54,12 +64,12 @@ class SequenceEncoder(nn.Module):
     the newest end of a history when it is to be continued (`query_tokens`).
     """
 
-    def __init__(self, config: SequenceEncoderConfig, dimension: int, item_count: int, randomness: Randomness) -> None:
+    def __init__(
+        self, config: SequenceEncoderConfig | GSAUConfig, dimension: int, item_count: int, randomness: Randomness
+    ) -> None:
         super().__init__()
-        if config.max_length is None:
-            raise ConfigError("max_length is null: give the settings of a resolved run, or a number")
         self.config = config
-        self.max_length: int = config.max_length
+        self.max_length = resolved(config.max_length, "max_length")
         self.item_count = item_count
         self.randomness = randomness
 

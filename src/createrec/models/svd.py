@@ -22,6 +22,8 @@ from createrec.randomness import Randomness
 class SVD(Recommender):
     """Truncated SVD by Lanczos iteration, from a start vector of the run's seed."""
 
+    factors: Tensor
+
     def __init__(self, config: SVDConfig, data: TrainingData, randomness: Randomness) -> None:
         super().__init__(data, randomness)
         self.config = config

@@ -1,5 +1,7 @@
 """BPR of a user's targets against the whole catalogue, as MRGSRec uses it (Table 2)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,7 +21,9 @@ class _AllItemBPR(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, users: Tensor, items: Tensor, targets: Tensor, counts: Tensor, static: bool, chunk: int) -> Tensor:
+    def forward(
+        ctx: Any, users: Tensor, items: Tensor, targets: Tensor, counts: Tensor, static: bool, chunk: int
+    ) -> Tensor:
         weight = 1.0 / (counts.sum().clamp_min(1) * len(items))
         wants_gradient = any(ctx.needs_input_grad[:2])
         grad_users, grad_items = torch.zeros_like(users), torch.zeros_like(items)
@@ -42,7 +46,7 @@ class _AllItemBPR(torch.autograd.Function):
         return loss * weight
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grad_users, grad_items = ctx.saved_tensors
         return grad_users * grad, grad_items * grad, None, None, None, None
 

@@ -7,6 +7,7 @@ with dropout on the weights, and autograd's is slower than the lines here.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -166,7 +167,7 @@ class _CPUAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, query: Tensor, key_value: Tensor, layout: list[Rectangle], heads: int, rate: float, causal: bool
+        ctx: Any, query: Tensor, key_value: Tensor, layout: list[Rectangle], heads: int, rate: float, causal: bool
     ) -> Tensor:
         wants_gradient = any(ctx.needs_input_grad[:2])
         scale = (query.shape[1] // heads) ** -0.5 * LOG2_E
@@ -207,7 +208,7 @@ class _CPUAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key_value, out, *kept = ctx.saved_tensors
         layout, heads, rate, causal = ctx.settings
         kept = iter(kept)
@@ -227,7 +228,7 @@ class _CPUAttention(torch.autograd.Function):
             for own, seen, powers, bits in pieces:
                 inner = torch.bmm(g[:, own], v[:, seen].mT)
                 dropped = powers
-                if rate:
+                if bits is not None:
                     dropped = keep_(bits, rate, torch.empty_like(powers))
                     inner.mul_(dropped)
                     dropped.mul_(powers)

@@ -1,5 +1,7 @@
 """Full softmax cross-entropy against a large table, in chunks, with both gradients computed on the way."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -23,7 +25,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, states: Tensor, table: Tensor, targets: Tensor, weights: Tensor | None, chunk: int) -> Tensor:
+    def forward(ctx: Any, states: Tensor, table: Tensor, targets: Tensor, weights: Tensor | None, chunk: int) -> Tensor:
         n = len(states)
         wants_gradient = any(ctx.needs_input_grad[:2])
         if weights is None:
@@ -66,7 +68,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grad_states, grad_table = ctx.saved_tensors
         return grad_states * grad, grad_table * grad, None, None, None
 

@@ -1,5 +1,7 @@
 """Dropout: random bits as cheap as a CPU can have them."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -21,14 +23,14 @@ class _CPUDropout(torch.autograd.Function):
     """Dropout from 16 random bits a value; the rate is rounded to a multiple of 2^-16."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, rate: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, rate: float) -> Tensor:
         ctx.rate = rate
         bits = random_bits(x.shape)
         ctx.save_for_backward(bits)
         return keep_(bits, rate, x.new_empty(x.shape)).mul_(x).mul_(1 / (1 - rate))
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (bits,) = ctx.saved_tensors
         return keep_(bits, ctx.rate, grad.new_empty(grad.shape)).mul_(grad).mul_(1 / (1 - ctx.rate)), None
 

@@ -1,5 +1,7 @@
 """Attention within many short rows of one length, and the mean of what comes out of each."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -24,7 +26,7 @@ class _MeanAttention(torch.autograd.Function):
         return torch.eye(heads, device=query.device, dtype=query.dtype).repeat_interleave(query.shape[2] // heads, 0)
 
     @staticmethod
-    def forward(ctx, query: Tensor, key_value: Tensor, heads: int) -> Tensor:
+    def forward(ctx: Any, query: Tensor, key_value: Tensor, heads: int) -> Tensor:
         rows, steps, d = query.shape
         ones = _MeanAttention.ones(query, heads)
         scaled = ones * (d // heads) ** -0.5
@@ -42,7 +44,7 @@ class _MeanAttention(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key_value, weights = ctx.saved_tensors
         d = query.shape[2]
         ones = _MeanAttention.ones(query, ctx.heads)

@@ -1,6 +1,7 @@
 """Sparse products with hand-written gradients: how graph models pass vectors along edges."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,7 +15,15 @@ class _MeanOfLayers(torch.autograd.Function):
     """See `mean_of_layers`."""
 
     @staticmethod
-    def forward(ctx, user_table, item_table, users, items, sides: tuple[SparseMatrix, SparseMatrix], layers: int):
+    def forward(
+        ctx: Any,
+        user_table: Tensor,
+        item_table: Tensor,
+        users: Tensor,
+        items: Tensor,
+        sides: tuple[SparseMatrix, SparseMatrix],
+        layers: int,
+    ) -> tuple[Tensor, ...]:
         tables, index = (user_table, item_table), (users, items)
         ctx.save_for_backward(*index)
         ctx.sides, ctx.layers, ctx.shapes = sides, layers, [table.shape for table in tables]
@@ -30,7 +39,7 @@ class _MeanOfLayers(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, *grads):
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         """The operator is symmetric: G + A (G + A (G + ...)) over the means' gradients G, then those of layer 0."""
         some = next((grad for grad in grads if grad is not None), None)
         if some is None:
@@ -38,10 +47,10 @@ class _MeanOfLayers(torch.autograd.Function):
         index = ctx.saved_tensors
         means = [None if grad is None else grad / (ctx.layers + 1) for grad in grads[:2]]
 
-        def add_(table, side, rows):
+        def add_(table: Tensor, side: int, rows: Tensor | None) -> Tensor:
             return table if rows is None else table.index_add_(0, index[side], rows)
 
-        found = [None, None]
+        found: list[Tensor | None] = [None, None]
         for side, shape in enumerate(ctx.shapes):
             table = add_(some.new_zeros(shape), side, means[side])
             for _ in range(ctx.layers):
@@ -86,13 +95,13 @@ class _Hop(torch.autograd.Function):
     """See `hop`."""
 
     @staticmethod
-    def forward(ctx, nodes: Tensor, values: Tensor, adjacency: SparseMatrix, mirror: Tensor) -> Tensor:
+    def forward(ctx: Any, nodes: Tensor, values: Tensor, adjacency: SparseMatrix, mirror: Tensor) -> Tensor:
         ctx.save_for_backward(values)
         ctx.adjacency, ctx.mirror = adjacency, mirror
         return replace(adjacency, values=values) @ nodes
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (values,) = ctx.saved_tensors
         return replace(ctx.adjacency, values=values[ctx.mirror]) @ grad.contiguous(), None, None, None
 
@@ -123,12 +132,12 @@ class _DenseGradient(torch.autograd.Function):
     """Gives a product S X, made with X detached, its gradient for X: S again, because S is symmetric."""
 
     @staticmethod
-    def forward(ctx, product: Tensor, dense: Tensor, matrix: SparseMatrix) -> Tensor:
+    def forward(ctx: Any, product: Tensor, dense: Tensor, matrix: SparseMatrix) -> Tensor:
         ctx.matrix = matrix
         return product.view_as(product)
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         return grad, ctx.matrix @ grad.contiguous(), None
 
 
@@ -178,7 +187,9 @@ class _LeakyLayers(torch.autograd.Function):
     """See `leaky_layers`."""
 
     @staticmethod
-    def forward(ctx, tables: Tensor, rows: Tensor, graph: ActiveGraph, layers: int, slope: float):
+    def forward(
+        ctx: Any, tables: Tensor, rows: Tensor, graph: ActiveGraph, layers: int, slope: float
+    ) -> tuple[Tensor, ...]:
         flat = tables.flatten(0, 1)
         items = tables[:, graph.users :] * (layers + 1)
         totals, acted = [], []
@@ -201,7 +212,9 @@ class _LeakyLayers(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, items: Tensor | None, picked: Tensor | None, squares: Tensor | None):
+    def backward(
+        ctx: Any, items: Tensor | None, picked: Tensor | None, squares: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         tables, rows, *acted = ctx.saved_tensors
         graph, layers, slope = ctx.settings
         grad = torch.zeros_like(tables)

@@ -1,5 +1,7 @@
 """Softplus over all pairs of edges and negatives within groups, with both gradients computed on the way."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,7 +14,7 @@ class _NegativeSoftplus(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, users: Tensor, items: Tensor, a: Tensor, b: Tensor, base: float, degree: float) -> Tensor:
+    def forward(ctx: Any, users: Tensor, items: Tensor, a: Tensor, b: Tensor, base: float, degree: float) -> Tensor:
         scores = users @ items.mT
         weights = ((degree * a)[:, :, None] * b[:, None, :]).add_(base)
         loss = (F.softplus(scores) * weights).sum()
@@ -22,7 +24,7 @@ class _NegativeSoftplus(torch.autograd.Function):
         return loss
 
     @staticmethod
-    def backward(ctx, grad: Tensor):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         grad_users, grad_items = ctx.saved_tensors
         return grad_users * grad, grad_items * grad, None, None, None, None
 

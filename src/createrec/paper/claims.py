@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
+from createrec.errors import DataError
 from createrec.exhibits import BY_NAME
 from createrec.paper.names import ALIGNMENTS, PAPER_MODELS, metric_name, model_name
 from createrec.paper.records import LEVEL, Estimate, Results, t_interval
@@ -96,7 +97,8 @@ def difference(first: Estimate, second: Estimate) -> tuple[float, tuple[float, f
     centre = first.mean - second.mean
     if first.std is None or second.std is None:
         return centre, None
-    parts = [(side.std**2 / len(side.values), len(side.values) - 1) for side in (first, second)]
+    sides = ((first.std, len(first.values)), (second.std, len(second.values)))
+    parts = [(std**2 / seeds, seeds - 1) for std, seeds in sides]
     variance = sum(part for part, _ in parts)
     if not variance:
         return centre, (centre, centre)
@@ -149,11 +151,22 @@ class Side:
     paper: float | None = None
     paper_name: str = ""
 
+    @property
+    def theirs(self) -> float:
+        """The paper's number.
+
+        Raises:
+            DataError: it prints none.
+        """
+        if self.paper is None:
+            raise DataError(f"{self.name}: the paper prints no number, and the claim needs one")
+        return self.paper
+
     def shown(self) -> str:
         return f"{self.name} {show_estimate(self.ours)}"
 
     def shown_paper(self) -> str:
-        return f"{self.paper_name or self.name} {printed(self.paper)}"
+        return f"{self.paper_name or self.name} {printed(self.theirs)}"
 
 
 def ahead(source: str, dataset: str, statement: str, first: Side, second: Side, rule: str = "ahead") -> Claim:
@@ -162,7 +175,7 @@ def ahead(source: str, dataset: str, statement: str, first: Side, second: Side, 
     paper = f"{first.shown_paper()}, {second.shown_paper()}" if both_printed else "a curve, no numbers"
     ours = f"{first.shown()}, {second.shown()}"
     verdict: Verdict = "not run"
-    holds = first.paper > second.paper if both_printed and rule == "ahead" else None
+    holds = first.theirs > second.theirs if both_printed and rule == "ahead" else None
     if first.ours.run and second.ours.run:
         ours += f"; difference {show_difference(first.ours, second.ours)}"
         if rule == "ahead":
@@ -174,10 +187,10 @@ def ahead(source: str, dataset: str, statement: str, first: Side, second: Side, 
 
 def best(source: str, dataset: str, statement: str, create: Side, baselines: Sequence[Side]) -> Claim:
     """CREATE is above every baseline."""
-    rival = max(baselines, key=lambda side: side.paper)
+    rival = max(baselines, key=lambda side: side.theirs)
     paper = f"{create.shown_paper()}, best baseline {rival.shown_paper()}"
     measured = [side for side in baselines if side.ours.run]
-    holds = create.paper > rival.paper
+    holds = create.theirs > rival.theirs
     if not create.ours.run or not measured:
         ours = f"{create.shown()}; {len(measured)} of {len(baselines)} baselines run"
         return Claim(source, dataset, statement, "best", paper, ours, "not run", _labels(create.ours), holds)
@@ -201,9 +214,10 @@ def best(source: str, dataset: str, statement: str, create: Side, baselines: Seq
 
 def gained(source: str, dataset: str, statement: str, create: Side, sasrec: Side) -> Claim:
     """CREATE gains over SASRec, and about as much as in the paper."""
-    theirs = create.paper / sasrec.paper - 1
+    theirs = create.theirs / sasrec.theirs - 1
     found = gain(create.ours, sasrec.ours)
-    ours, verdict = f"{create.shown()}, {sasrec.shown()}", "not run"
+    ours = f"{create.shown()}, {sasrec.shown()}"
+    verdict: Verdict = "not run"
     if found is not None:
         ours = f"{signed_percent(found)}; difference {show_difference(create.ours, sasrec.ours)}"
         verdict = _ORDER_VERDICT[contrast(create.ours, sasrec.ours)]
@@ -217,7 +231,7 @@ def gained(source: str, dataset: str, statement: str, create: Side, sasrec: Side
 
 def ordered(source: str, dataset: str, statement: str, sides: Sequence[Side]) -> Claim:
     """All models stand in the paper's order."""
-    theirs = sorted(sides, key=lambda side: -side.paper)
+    theirs = sorted(sides, key=lambda side: -side.theirs)
     paper = " > ".join(side.shown_paper() for side in theirs)
     measured = [side for side in theirs if side.ours.run]
     labels = _labels(*(side.ours for side in measured))

@@ -21,7 +21,7 @@ from createrec.evaluation.significance import (
 )
 from createrec.exhibits import BY_NAME, function, of_kind
 from createrec.files import read_json
-from createrec.paper.claims import RULES, Claim, judge, paper_text
+from createrec.paper.claims import RULES, Claim, Verdict, judge, paper_text
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import LEVEL, NO_DATA, NOT_RUN, Estimate, Results
 from createrec.paper.render import Page, Sheet, Shown, page_to_html, page_to_markdown, write_csv, write_text
@@ -175,7 +175,7 @@ def comparison_page(rows: Sequence[Compared]) -> Page:
 # --- claims -------------------------------------------------------------------------------------------------------
 
 _CLAIM_HEADER = ["source", "dataset", "claim", "paper", "paper_holds", "ours", "verdict", "rule", "label"]
-_SHOWN_VERDICTS = ("reproduced", "partly", "not reproduced", "not run")
+_SHOWN_VERDICTS: tuple[Verdict, ...] = ("reproduced", "partly", "not reproduced", "not run")
 
 
 def _claim_row(claim: Claim) -> list[str]:
@@ -343,8 +343,9 @@ def _tested_dataset(results: Results, table: str, dataset: str) -> Iterator[Test
 
 def _corrected(tests: Sequence[Tested]) -> list[Tested]:
     """Holm's correction over the comparisons of one table on one metric, all datasets together."""
-    run = [test for test in tests if test.t is not None]
-    corrected = zip(run, holm([test.t for test in run]), holm([test.wilcoxon for test in run]), strict=True)
+    run = [(test, test.t, test.wilcoxon) for test in tests if test.t is not None and test.wilcoxon is not None]
+    by_t, by_rank = holm([t for _, t, _ in run]), holm([rank for _, _, rank in run])
+    corrected = zip((test for test, _, _ in run), by_t, by_rank, strict=True)
     by_place = {
         (test.dataset, test.baseline): replace(test, t_holm=t, wilcoxon_holm=rank) for test, t, rank in corrected
     }

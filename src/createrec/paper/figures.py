@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -204,7 +205,12 @@ def _draw_paper(axes: Axes, panel: Panel) -> None:
     if shown:
         heights = [scale * (height or 0.0) for _, height in sorted(shown.items())]
         level = len(heights) > 1 and len(set(heights)) == 1  # one number for a whole stretch: no points to mark
-        style = {"marker": "" if level else "D", "markersize": 4.5, "markerfacecolor": "none", "linewidth": 0.9}
+        style: dict[str, Any] = {
+            "marker": "" if level else "D",
+            "markersize": 4.5,
+            "markerfacecolor": "none",
+            "linewidth": 0.9,
+        }
         axes.plot(sorted(shown), heights, color=PAPER, linestyle=":", zorder=3, **style)
     if plateau := [value for value, word in panel.says.items() if word != "best"]:
         axes.annotate(
@@ -224,7 +230,10 @@ def _paper_axis(axes: Axes, panel: Panel) -> None:
     scale = panel.scale
     if scale is None:
         return
-    second = axes.secondary_yaxis("right", functions=(lambda y, s=scale: y / s, lambda y, s=scale: y * s))
+    factor = scale
+    second = axes.secondary_yaxis(
+        "right", functions=(lambda y: np.asarray(y) / factor, lambda y: np.asarray(y) * factor)
+    )
     second.set_ylabel("the paper, %", color=PAPER)
     second.tick_params(axis="y", colors=PAPER)
     second.spines["right"].set_visible(True)
@@ -245,7 +254,7 @@ def _sweep_legend(figure: Figure, panels: Sequence[Panel]) -> None:
         handles.append(Line2D([], [], color=_SASREC, linestyle=(0, (5, 2)), label=label))
     scaled = [panel for panel in panels if panel.scale is not None]
     if any(panel.paper or "best" in panel.says.values() for panel in scaled):
-        style = {"marker": "D", "markersize": 4.5, "markerfacecolor": "none", "linestyle": ":"}
+        style: dict[str, Any] = {"marker": "D", "markersize": 4.5, "markerfacecolor": "none", "linestyle": ":"}
         handles.append(Line2D([], [], color=PAPER, label="the paper's CREATE", **style))
     if any(panel.paper_sasrec is not None for panel in scaled):
         handles.append(Line2D([], [], color=PAPER, linestyle=(0, (1, 1.5)), label="the paper's SASRec"))
@@ -293,7 +302,7 @@ def _sweep_rows(panel: Panel, label: str) -> list[list[Any]]:
     for series, value, point in places:
         numbers = [exact_percent(point.mean) if point.run else None, exact_percent(point.std)]
         theirs = panel.paper_sasrec if value is None else panel.paper.get(value)
-        says = "Table 2" if value is None and theirs is not None else panel.says.get(value, "")
+        says = panel.says.get(value, "") if value is not None else "Table 2" if theirs is not None else ""
         where = None if value is None else f"{value:g}"
         counts = [len(point.values), point.planned]
         rows.append([panel.dataset, series, where, *numbers, *counts, theirs, says, point.status, label])
@@ -501,7 +510,10 @@ def _draw_curves(upper: Axes, lower: Axes, runs: Mapping[int, Curves]) -> None:
         first = seed == next(iter(runs))
         for place, term in enumerate(terms):
             if term in curves.losses:
-                style = {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place % len(DASHES)]}
+                style: dict[str, Any] = {
+                    "color": COLOURS[place % len(COLOURS)],
+                    "linestyle": DASHES[place % len(DASHES)],
+                }
                 name = LOSSES.get(term, term) if first else None
                 upper.plot(*curves.losses[term], **style, label=name)
         epochs, values = curves.validation

@@ -61,7 +61,8 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) 
 
 def _sparse_keys(sheet: Sheet) -> list[tuple[str, ...]]:
     """Row keys, left out where they repeat the row above."""
-    found, above = [], ()
+    found: list[tuple[str, ...]] = []
+    above: tuple[str, ...] = ()
     for keys, _ in sheet.rows:
         same = 0
         while same < len(keys) - 1 and keys[: same + 1] == above[: same + 1]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 
 from createrec.errors import DataError
@@ -42,7 +42,7 @@ class Reported:
 
 
 def _rows(file: str) -> Iterator[tuple[int, dict[str, str]]]:
-    with files("createrec.paper").joinpath(file).open(encoding="utf-8", newline="") as opened:
+    with Path(__file__).with_name(file).open(encoding="utf-8", newline="") as opened:
         yield from enumerate(csv.DictReader(opened), start=2)
 
 

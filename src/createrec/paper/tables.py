@@ -129,7 +129,7 @@ def users_notes(results: Results, cells: Sequence[Cell]) -> list[str]:
     notes = []
     for dataset in dict.fromkeys(cell.run.dataset for cell in cells):
         records = [results.record(cell.run) for cell in cells if cell.run.dataset == dataset]
-        facts = next((record["data"] for record in records if record is not None), {})
+        facts: Mapping[str, Any] = next((record["data"] for record in records if record is not None), {})
         if "test_users" not in facts:
             continue
         shares = [f"{100 * facts[key]:.1f} % {what}" for key, what in _SHARES.items() if facts.get(key) is not None]
@@ -242,7 +242,8 @@ def models_table(
         hits: recall is printed as HR, its name where there is one target per user.
     """
     models = wanted(results.config, exhibit).models
-    entries, gains = [], {}
+    entries: list[Entry] = []
+    gains: dict[tuple[str, ...], str] = {}
     for dataset in wanted(results.config, exhibit).datasets:
         for metric in metrics:
             printed = metric_name(metric.replace("recall", "hr") if hits else metric)
@@ -266,12 +267,12 @@ def models_table(
                         over_sasrec if model == "create" else None,
                     )
                 )
-    estimates = [entry.estimate for entry in entries]
-    reading = [seeds_note(estimates), "Best in bold, second best underlined."]
+    everyone = [entry.estimate for entry in entries]
+    reading = [seeds_note(everyone), "Best in bold, second best underlined."]
     if {"sasrec", "create"} <= set(models):
         reading.append("Gain: CREATE over SASRec, of the means.")
     cells = results.plan[exhibit.group]
-    everything = (*reading, *notes, *users_notes(results, cells), *common_notes(results, cells, estimates))
+    everything = (*reading, *notes, *users_notes(results, cells), *common_notes(results, cells, everyone))
     return Table(exhibit, everything, ("Dataset", "Metric"), tuple(entries), gains)
 
 

@@ -22,7 +22,6 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -76,7 +75,7 @@ def published_grid(dataset: str, model: str) -> Mapping[int, Published]:
     Raises:
         DataError: they give none.
     """
-    with files("createrec.paper").joinpath(THEIRS).open(encoding="utf-8", newline="") as file:
+    with Path(__file__).with_name(THEIRS).open(encoding="utf-8", newline="") as file:
         found = {
             int(row["grid_point"]): Published(
                 {name: row[name] for name in _SETTINGS},

@@ -94,13 +94,14 @@ def make_record(job: Job) -> float:
     return time.perf_counter() - started
 
 
-def _work(jobs: multiprocessing.Queue, reports: multiprocessing.Queue) -> None:
+def _work(jobs: "multiprocessing.Queue[Job]", reports: "multiprocessing.Queue[tuple[str, str]]") -> None:
     """One worker: makes records until the queue is empty; a failed run is reported and does not stop the others.
 
     After a failure that nobody foresaw the process ends, because a GPU's context may not be sound any more; the
     campaign starts another.
     """
-    while multiprocessing.parent_process().is_alive():
+    parent = multiprocessing.parent_process()
+    while parent is not None and parent.is_alive():
         try:
             job = jobs.get(timeout=1)
         except queue.Empty:

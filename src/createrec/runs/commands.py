@@ -5,7 +5,7 @@ import csv
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SCHEMA = Path("workflow/schemas/config.schema.json")
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("train", help="train one run of the plan")
     command.add_argument("--settings", required=True, help="JSON: the run's slice of the plan")
     command.add_argument("--split", type=Path, required=True, metavar="SAFETENSORS")
@@ -153,7 +153,7 @@ class Reporter:
             self.bar.update(entry["epoch"] + 1 - self.bar.n)
 
 
-def _epochs(settings: dict[str, Any]) -> int:
+def _epochs(settings: Mapping[str, Any]) -> int:
     return settings.get("training", {}).get("epochs", 0) + settings.get("warmup_epochs", 0)
 
 

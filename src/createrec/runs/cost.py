@@ -66,7 +66,7 @@ def _machine(device: str) -> tuple[str, int]:
 
 
 def _flat(settings: Mapping[str, Any], inside: str = "") -> dict[str, Any]:
-    found = {}
+    found: dict[str, Any] = {}
     for key, value in settings.items():
         found |= _flat(value, f"{inside}{key}.") if isinstance(value, Mapping) else {f"{inside}{key}": value}
     return found

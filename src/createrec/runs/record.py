@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from createrec.config import EvaluationConfig
+from createrec.config import EvaluationConfig, resolved
 from createrec.data.split import Queries, Split
 from createrec.evaluation.metrics import metrics, names_of_metrics
 from createrec.evaluation.ranking import Ranking, rank
@@ -70,19 +70,24 @@ def measure(
     if evaluation.coverage_of == "training":
         items = len(np.unique(split.items[split.training_rows(fold)]))
     measured: list[dict[str, float]] = []
-    first = None
+    kept: list[tuple[Queries, Ranking]] = []
     for draw in range(evaluation.target_draws if evaluation.target == "random" else 1):
         queries = split.queries(fold, evaluation, draw)
         if not len(queries):
             nobody = Ranking(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.int64))
             return dict.fromkeys(names_of_metrics(evaluation.cutoffs)), queries, nobody
-        ranking = rank(model, queries, remove_seen=evaluation.remove_seen, k=max(evaluation.cutoffs))
+        ranking = rank(
+            model,
+            queries,
+            remove_seen=resolved(evaluation.remove_seen, "evaluation.remove_seen"),
+            k=max(evaluation.cutoffs),
+        )
         measured.append(metrics(ranking.ranks, ranking.top, items, evaluation.cutoffs))
-        first = first or (queries, ranking)
-    values = {name: statistics.fmean(one[name] for one in measured) for name in measured[0]}
+        kept.append((queries, ranking))
+    values: dict[str, float | None] = {name: statistics.fmean(one[name] for one in measured) for name in measured[0]}
     if len(measured) > 1:
         values |= {f"spread {name}": statistics.stdev(one[name] for one in measured) for name in measured[0]}
-    return values, *first
+    return values, *kept[0]
 
 
 def evaluate_run(

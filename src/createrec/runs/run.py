@@ -15,7 +15,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save as serialized
 
-from createrec.config import NAME_PATTERN, EvaluationConfig, ModelConfig, ModelSettings, TrainingConfig, validate
+from createrec.config import (
+    NAME_PATTERN,
+    EvaluationConfig,
+    ModelConfig,
+    ModelSettings,
+    TrainingConfig,
+    resolved,
+    validate,
+)
 from createrec.data.batch import TrainingData
 from createrec.data.split import Queries, Split
 from createrec.errors import CheckpointError, ConfigError, DataError, known_names
@@ -52,9 +60,9 @@ def run_of_slice(values: Mapping[str, Any]) -> Run:
     for key, value, choices in (("setup", run.setup, get_args(Setup)), ("fold", run.fold, get_args(Fold))):
         if value not in choices:
             raise ConfigError(f"--settings: {key} is '{value}', expected {' or '.join(choices)}")
-    for key, value in (("dataset", run.dataset), ("model", run.model), ("variant", run.variant)):
-        if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN, value):
-            raise ConfigError(f"--settings: {key} is {value!r}, expected a name of letters, digits, and . _ - inside")
+    for key, name in (("dataset", run.dataset), ("model", run.model), ("variant", run.variant)):
+        if not isinstance(name, str) or not re.fullmatch(NAME_PATTERN, name):
+            raise ConfigError(f"--settings: {key} is {name!r}, expected a name of letters, digits, and . _ - inside")
     if not isinstance(run.seed, int) or not isinstance(run.settings, dict):
         raise ConfigError("--settings: expected a whole number as seed and an object of settings")
     validate(run.evaluation, f"evaluation of {run.folder}", EvaluationConfig)
@@ -119,7 +127,7 @@ def validation(model: Recommender, split: Split, run: Run) -> Callable[[], dict[
     queries = validation_queries(split, run)
 
     def measure() -> dict[str, float]:
-        ranks = rank(model, queries, remove_seen=evaluation.remove_seen, k=0).ranks
+        ranks = rank(model, queries, remove_seen=resolved(evaluation.remove_seen, "evaluation.remove_seen"), k=0).ranks
         return {
             "ndcg@10": ndcg_at_k(ranks, 10),
             "recall@10": recall_at_k(ranks, 10),
@@ -141,7 +149,7 @@ def train_run(
     *,
     checkpoint_folder: Path | None = None,
     checkpoint_seconds: float = 60.0,
-    report: Callable[[dict], None] = lambda entry: None,
+    report: Callable[[dict[str, Any]], None] = lambda entry: None,
 ) -> tuple[Recommender, dict[str, Any]]:
     """Trains a run; one of a validation fold, or of a setup that does not retrain, stops early on validation queries,
     any other trains its epochs to the end.

@@ -108,7 +108,7 @@ class Streams:
             sequences = SequenceBatch(users, self.capacity.get("sequences"))
         if "prefixes" in self.streams:
             prefixes = self._prefixes(self.targets[self.streams["prefixes"].take(step)])
-        if "edges" in self.streams:
+        if "edges" in self.streams and self.edges is not None:
             chosen = self.streams["edges"].take(step)
             edges = EdgeBatch(self.edges.users[chosen], self.edges.items[chosen])
         return Batch(sequences, prefixes, edges)

@@ -46,7 +46,8 @@ def choose_device(name: str = "auto") -> torch.device:
         raise ConfigError(f"device '{name}': {visible}; name another one, or cpu")
     try:
         if device.type == "cuda" and device.index is None:
-            free = [torch.cuda.mem_get_info(index)[0] for index in range(cards)]
+            # torch.device says that an index is always there; that of `cuda` alone is None.
+            free = [torch.cuda.mem_get_info(index)[0] for index in range(cards)]  # type: ignore[unreachable]
             device = torch.device("cuda", free.index(max(free)))
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:

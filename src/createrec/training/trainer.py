@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,7 +59,8 @@ class EpochRunner:
     def step(self, index: int | Tensor) -> None:
         """Forward, losses, backward, update; adds the terms to `sums` on the device."""
         terms = self.model.losses(self.streams.batch(index), self.phase)
-        total = sum(self.phase.weights[name] * term for name, term in terms.items())
+        weighted = [self.phase.weights[name] * term for name, term in terms.items()]
+        total = sum(weighted[1:], start=weighted[0])
         self.optimizer.zero_grad(set_to_none=True)
         total.backward()
         if self.training.gradient_clip:
@@ -76,17 +78,16 @@ class EpochRunner:
         for total in self.sums.values():
             total.zero_()
         if self.capture:
-            if stale or self.graph is None:
-                self._capture()
+            graph = self._capture() if stale or self.graph is None else self.graph
             self.step_index.zero_()
             for _ in range(self.streams.steps):
-                self.graph.replay()
+                graph.replay()
         else:
             for index in range(self.streams.steps):
                 self.step(index)
         return {name: float(total) / self.streams.steps for name, total in self.sums.items()}
 
-    def _capture(self) -> None:
+    def _capture(self) -> torch.cuda.CUDAGraph:
         """Captures one step that counts itself, and leaves parameters, moments and chance as they were."""
         before = {
             "model": {name: tensor.clone() for name, tensor in self.model.state_dict().items()},
@@ -102,11 +103,11 @@ class EpochRunner:
             for _ in range(CAPTURE_WARMUP_STEPS):
                 self.step(self.step_index)
         torch.cuda.current_stream().wait_stream(side)
-        self.graph = torch.cuda.CUDAGraph()
+        self.graph = graph = torch.cuda.CUDAGraph()
         for generator in self.randomness.generators():
-            self.graph.register_generator_state(generator)
+            graph.register_generator_state(generator)
         self.optimizer.zero_grad(set_to_none=True)
-        with torch.cuda.graph(self.graph):
+        with torch.cuda.graph(graph):
             self.step(self.step_index)
             self.step_index += 1
         with torch.no_grad():
@@ -119,6 +120,7 @@ class EpochRunner:
         self.randomness.load_state(before["random"])
         for total in self.sums.values():
             total.zero_()
+        return graph
 
 
 def make_optimizer(model: Recommender, training: TrainingConfig) -> torch.optim.Optimizer:
@@ -152,7 +154,7 @@ def train(
     *,
     validate: Callable[[], dict[str, float]] | None = None,
     checkpoint: CheckpointPlan | None = None,
-    report: Callable[[dict], None] = lambda entry: None,
+    report: Callable[[dict[str, Any]], None] = lambda entry: None,
     capture: bool = True,
 ) -> Progress:
     """Trains a model in place.
@@ -199,7 +201,13 @@ def train(
             losses = runner.epoch()
             _check_finite(losses, epoch, phase, progress)
             seconds = time.perf_counter() - started
-            entry = {"epoch": epoch, "phase": phase.name, "losses": losses, "validation": None, "seconds": seconds}
+            entry: dict[str, Any] = {
+                "epoch": epoch,
+                "phase": phase.name,
+                "losses": losses,
+                "validation": None,
+                "seconds": seconds,
+            }
             if validate:
                 entry["validation"] = validate()
                 value = entry["validation"][OBJECTIVE]
@@ -218,7 +226,9 @@ def train(
     return progress
 
 
-def _exhausted(progress: Progress, schedule: Schedule, training: TrainingConfig, validate: Callable | None) -> bool:
+def _exhausted(
+    progress: Progress, schedule: Schedule, training: TrainingConfig, validate: Callable[[], dict[str, float]] | None
+) -> bool:
     """True when validation has not improved for `patience` epochs of the last phase."""
     if validate is None or progress.best_epoch is None:
         return False

@@ -10,11 +10,11 @@ import dataclasses
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -23,7 +23,15 @@ from createrec.data.split import Split
 from createrec.errors import TrainingError
 from createrec.files import atomic_path
 from createrec.tuning.space import trial_settings
-from createrec.tuning.study import PROCESSES, StudySettings, journal_lock, last_phase_curve, open_study, without_test
+from createrec.tuning.study import (
+    PROCESSES,
+    StudySettings,
+    journal_lock,
+    last_phase_curve,
+    open_study,
+    reached,
+    without_test,
+)
 from createrec.tuning.worker import receive, send, serve
 
 COLUMNS = ("setting", "seed", "ndcg@10", "epochs", "seconds", "mean", "chosen")
@@ -51,7 +59,7 @@ def finalists(study: optuna.Study, count: int) -> list[FrozenTrial]:
     """The best complete trials of different settings, best first."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     found: list[FrozenTrial] = []
-    for trial in sorted(complete, key=lambda trial: (-trial.value, trial.number)):
+    for trial in sorted(complete, key=lambda trial: (-reached(trial), trial.number)):
         if len(found) < count and all(trial.params != other.params for other in found):
             found.append(trial)
     return found
@@ -77,7 +85,7 @@ def train_finalists(
         for trial in chosen:
             facts = trial.user_attrs
             done[trial.number, first] = Training(
-                trial.number, first, trial.value, facts["best_epochs"], facts["seconds"]
+                trial.number, first, reached(trial), facts["best_epochs"], facts["seconds"]
             )
         seeds = range(first, first + tuning.finalist_seeds)
         missing = [(trial, seed) for seed in seeds for trial in chosen if (trial.number, seed) not in done]
@@ -94,9 +102,11 @@ def _kept(study: optuna.Study) -> list[Training]:
     return [Training(**facts) for name, facts in study.user_attrs.items() if name.startswith("finalist/")]
 
 
-def _train(settings: StudySettings, jobs: list[tuple[FrozenTrial, int]], split: Path, device: str, workers: int):
+def _train(
+    settings: StudySettings, jobs: list[tuple[FrozenTrial, int]], split: Path, device: str, workers: int
+) -> Iterator[Training]:
     """Yields each training as it ends; workers are those of the study."""
-    waiting, running = list(jobs), {}
+    waiting, running = list(jobs), dict[Any, Any]()  # what each worker's connection trains
     processes = []
     try:
         for _ in range(workers):
@@ -109,7 +119,7 @@ def _train(settings: StudySettings, jobs: list[tuple[FrozenTrial, int]], split: 
             processes.append((process, here))
             running[here] = None
         while running:
-            for connection in wait(list(running)):
+            for connection in cast(list[Any], wait(list(running))):
                 try:
                     message = receive(connection)
                 except (EOFError, OSError):
@@ -142,7 +152,7 @@ def _train(settings: StudySettings, jobs: list[tuple[FrozenTrial, int]], split: 
             process.join()
 
 
-def means(trainings: list[Training]) -> dict[int, float]:
+def means(trainings: Sequence[Training]) -> dict[int, float]:
     """Mean validation NDCG@10 of each setting over its seeds."""
     by_setting: dict[int, list[float]] = {}
     for training in trainings:
@@ -150,7 +160,7 @@ def means(trainings: list[Training]) -> dict[int, float]:
     return {setting: statistics.mean(values) for setting, values in by_setting.items()}
 
 
-def choose(trainings: list[Training]) -> tuple[int, int | None]:
+def choose(trainings: Sequence[Training]) -> tuple[int, int | None]:
     """The setting with the best mean (the earliest of equals), and the mean of the epochs that led to its best values.
 
     Raises:
@@ -160,11 +170,12 @@ def choose(trainings: list[Training]) -> tuple[int, int | None]:
         raise TrainingError("the study has no complete trial to choose from; raise its budget")
     found = means(trainings)
     setting = max(found, key=lambda number: (found[number], -number))
-    epochs = [training.epochs for training in trainings if training.setting == setting]
-    return setting, None if None in epochs else round(statistics.mean(epochs))
+    own = [training for training in trainings if training.setting == setting]
+    epochs = [training.epochs for training in own if training.epochs is not None]
+    return setting, round(statistics.mean(epochs)) if len(epochs) == len(own) else None
 
 
-def write_choice(trainings: list[Training], path: Path) -> None:
+def write_choice(trainings: Sequence[Training], path: Path) -> None:
     """One row per finalist and seed: `setting` is the trial's number in trials.csv, `mean` is over the seeds."""
     found, (chosen, _) = means(trainings), choose(trainings)
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:

@@ -8,7 +8,7 @@ from createrec.files import read_json
 from createrec.options import add_device, json_option
 
 
-def register(commands: argparse._SubParsersAction) -> None:
+def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("tune", help="search one model's settings on the validation fold, or go on with it")
     command.add_argument("--settings", required=True, help="JSON: the study's slice of the configuration")
     command.add_argument("--split", type=Path, required=True, metavar="SAFETENSORS")

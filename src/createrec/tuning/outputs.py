@@ -16,7 +16,7 @@ from createrec.errors import TrainingError
 from createrec.files import atomic_path
 from createrec.tuning.choice import Training, choose, means
 from createrec.tuning.space import nested
-from createrec.tuning.study import STATES, StudySettings, finished
+from createrec.tuning.study import STATES, StudySettings, finished, reached
 
 # With fewer complete trials, importance would be drawn from noise.
 FEWEST_COMPLETE = 5
@@ -58,7 +58,7 @@ def best_trial(study: optuna.Study) -> FrozenTrial:
             "the budget is too small"
         ]
         raise TrainingError(f"the study {study.study_name} has no complete trial: {'; '.join(reasons)}")
-    return max(complete, key=lambda trial: (trial.value, -trial.number))
+    return max(complete, key=lambda trial: (reached(trial), -trial.number))
 
 
 def refuse_equals(study: optuna.Study) -> None:
@@ -67,7 +67,7 @@ def refuse_equals(study: optuna.Study) -> None:
     Raises:
         TrainingError: no complete trial reached anything, or all of several reached the same.
     """
-    values = [trial.value for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
+    values = [reached(trial) for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
     if values and (max(values) == 0 or (len(values) > 1 and min(values) == max(values))):
         raise TrainingError(
             f"the study {study.study_name} adopts nothing: its {len(values)} complete trials all reached a validation "
@@ -114,7 +114,7 @@ def write_best(
         f"split: {statistics['split_hash']}",
         f"device: {'; '.join(seen['device'])}",
         f"code: {', '.join(seen['code_version'])}",
-        f"date: {max(trial.datetime_complete for trial in trials):%Y-%m-%d}",
+        f"date: {max(trial.datetime_complete for trial in trials if trial.datetime_complete):%Y-%m-%d}",
     ]
     body = yaml.safe_dump(best_settings(study, settings, trainings), sort_keys=True)
     with atomic_path(path) as temporary:
@@ -145,17 +145,19 @@ def write_importance(study: optuna.Study, settings: StudySettings, path: Path) -
     figure = Figure(figsize=(9, 1.6 + 0.3 * max(4, len(settings.space))), layout="constrained")
     left, right = figure.subplots(1, 2)
     if shares:
-        names = sorted(shares, key=shares.get)
+        names = sorted(shares, key=lambda name: shares[name])
         left.barh(names, [shares[name] for name in names], color="#0072B2")
     else:
         left.text(0.5, 0.5, "too few complete trials", ha="center", transform=left.transAxes)
     left.set_xlabel("importance (PED-ANOVA)")
     left.set_title(f"{settings.run['model']} on {settings.run['dataset']}, {len(complete)} complete trials", loc="left")
-    right.plot([t.number for t in complete], [100 * t.value for t in complete], "o", color="#0072B2", label="complete")
+    right.plot(
+        [t.number for t in complete], [100 * reached(t) for t in complete], "o", color="#0072B2", label="complete"
+    )
     if pruned:
-        reached = [100 * trial.user_attrs["best"] for trial in pruned]
-        right.plot([trial.number for trial in pruned], reached, "x", color="#595959", label="pruned")
-    best = [100 * max(t.value for t in complete[: n + 1]) for n in range(len(complete))]
+        levels = [100 * trial.user_attrs["best"] for trial in pruned]
+        right.plot([trial.number for trial in pruned], levels, "x", color="#595959", label="pruned")
+    best = [100 * max(reached(t) for t in complete[: n + 1]) for n in range(len(complete))]
     right.step([t.number for t in complete], best, where="post", color="#D55E00", label="best so far")
     right.set_xlabel("trial")
     right.set_ylabel("validation NDCG@10, %")

@@ -117,6 +117,12 @@ def run_study(
         return study
 
 
+def reached(trial: FrozenTrial) -> float:
+    """The value of a complete trial."""
+    assert trial.value is not None, f"trial {trial.number} is complete"
+    return trial.value
+
+
 def finished(study: optuna.Study) -> list[FrozenTrial]:
     """Trials that count towards the budget."""
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state.is_finished() and not _lost(trial)]
@@ -162,7 +168,7 @@ def open_study(settings: StudySettings, split_hash: str, journal: Path) -> optun
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tuning = settings.tuning
     try:
-        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=_NoLock()))
+        storage = JournalStorage(JournalFileBackend(str(journal), lock_obj=_NoLock()))  # type: ignore[arg-type]  # optuna's base is private
         study = optuna.create_study(
             storage=storage,
             study_name=settings.name(split_hash),
@@ -235,6 +241,12 @@ class _Lane:
     curve: list[float] = dataclasses.field(default_factory=list)
     epochs: int = 0
     best_epoch: int | None = None
+
+    @property
+    def running(self) -> Trial:
+        """The trial that its worker trains."""
+        assert self.trial is not None, "only a worker with a trial is heard from"
+        return self.trial
 
     def begin(self, trial: Trial, settings: Mapping[str, Any], seed: int) -> None:
         self.trial, self.started = trial, time.monotonic()
@@ -340,7 +352,7 @@ class _Session:
 
     def _goes_on(self, lane: _Lane, entry: Mapping[str, Any]) -> bool:
         """Notes an epoch; False if the trial is to stop. Only epochs of the last phase are compared."""
-        trial, value = lane.trial, entry["validation"]["ndcg@10"]
+        trial, value = lane.running, entry["validation"]["ndcg@10"]
         lane.epochs += 1
         print(
             f"trial {trial.number} epoch {entry['epoch']} {entry['phase']}: validation ndcg@10 {value:.5f}", flush=True
@@ -356,7 +368,7 @@ class _Session:
     def _worker_ended(self, lane: _Lane) -> None:
         """A worker's process has ended by itself."""
         lane.process.join()
-        code = lane.process.exitcode
+        code = lane.process.exitcode or 0
         reason = (
             f"the training process was ended by signal {-code}"
             if code < 0
@@ -371,7 +383,7 @@ class _Session:
             self._tell(lane, TrialState.FAIL, None, reason)
 
     def _tell(self, lane: _Lane, state: TrialState, value: float | None, reason: str) -> None:
-        trial = lane.trial
+        trial = lane.running
         facts = {
             "reason": " ".join(reason.split()),
             "best": value,

@@ -82,7 +82,8 @@ def serve(connection: Connection, split_path: Path, run: dict[str, Any], device_
 
 def _end_with_the_study() -> None:
     """A worker whose study was killed must not train on for nobody."""
-    parent_process().join()
+    if parent := parent_process():
+        parent.join()
     os._exit(1)
 
 
