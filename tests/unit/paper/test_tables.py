@@ -156,7 +156,7 @@ def test_deleting_one_seed_leaves_the_others_and_says_so(world):
     assert "[n/m]: only n of the m planned seeds have been run." in table.notes
 
 
-@pytest.mark.parametrize("name", TABLES)
+@pytest.mark.parametrize("name", [name for name in TABLES if name.startswith("table")])  # those that are planned here
 def test_without_records_every_table_still_renders(empty_world, name):
     write_table(empty_world.results(), name, empty_world.out / "table")
     assert {row["status"] for row in rows(empty_world.out / "table.csv")} == {"not run (data not at hand)"}
@@ -216,7 +216,7 @@ def test_table1_by_hand(world):
 
 
 def test_a_table_that_is_not_in_the_paper(world):
-    with pytest.raises(ConfigError, match="table '6': unknown; known: table1, table2"):
+    with pytest.raises(ConfigError, match="table '6': unknown; known: .*table1, table2"):
         write_table(world.results(), "6", world.out / "table6")
 
 
