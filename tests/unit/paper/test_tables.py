@@ -216,7 +216,7 @@ def test_table1_by_hand(world):
 
 
 def test_a_table_that_is_not_in_the_paper(world):
-    with pytest.raises(ConfigError, match="table '6': unknown; known: .*table1, table2"):
+    with pytest.raises(ConfigError, match=r"table '6': unknown; known: .*table1, table2"):
         write_table(world.results(), "6", world.out / "table6")
 
 
