@@ -182,7 +182,7 @@ def write_lists(answers: Iterable[Recommendation], path: Path) -> int:
                 for answer in block
                 for rank, item in enumerate(answer.items, start=1)
             ]
-            columns = list(zip(*rows, strict=True)) if rows else [[], [], [], []]
-            file.write_table(pa.table(dict(zip(SCHEMA.names, map(list, columns), strict=True)), schema=SCHEMA))
+            columns = {name: [row[place] for row in rows] for place, name in enumerate(SCHEMA.names)}
+            file.write_table(pa.table(columns, schema=SCHEMA))
             lists += len(block)
     return lists
