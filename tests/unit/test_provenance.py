@@ -9,7 +9,7 @@ from support import CPU, run_of, small_split
 import createrec
 from createrec import provenance
 from createrec.config import ModelSettings, validate
-from createrec.errors import CheckpointError, ConfigError
+from createrec.errors import ConfigError
 from createrec.kinds import of_role
 from createrec.provenance import STARTS, Sources, record_version, training_version
 from createrec.runs.run import CHECKPOINT, train_run
@@ -48,11 +48,11 @@ def versions(package):
     }
 
 
-def changed_by(package, file, line="\nEDIT = 1\n"):
+def changed_by(package, file):
     """Models whose training, validated training or record an edit of a file changes."""
     before = versions(package)
     with (package / file).open("a") as source:
-        source.write(line)
+        source.write("\nEDIT = 1\n")
     after = versions(package)
     return tuple({name for name in before if before[name][which] != after[name][which]} for which in range(3))
 
@@ -61,21 +61,26 @@ def test_the_name_of_the_code_is_the_same_wherever_it_lies(copy):
     assert versions(copy) == versions(PACKAGE)
 
 
-@pytest.mark.parametrize(
-    "file",
-    [
-        *sorted(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "paper").glob("*.py")),
-        "evaluation/significance.py",
-        "tuning/study.py",
-        "doctor/commands.py",
-        "runs/commands.py",
-        "runs/campaign.py",
-        "data/download.py",
-        "cli.py",
-    ],
+# Whoever reads, searches, prints or plans decides no number of a run.
+NO_NUMBER = (
+    *sorted(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "paper").glob("*.py")),
+    "evaluation/significance.py",
+    "tuning/study.py",
+    "doctor/commands.py",
+    "runs/commands.py",
+    "runs/campaign.py",
+    "data/download.py",
+    "exhibits.py",
+    "cli.py",
 )
-def test_an_edit_that_cannot_change_a_number_changes_no_version(copy, file):
-    assert changed_by(copy, file, "\n# A comment.\n") == (set(), set(), set())
+
+
+def test_edits_that_cannot_change_a_number_change_no_version(copy):
+    before = versions(copy)
+    for file in NO_NUMBER:
+        with (copy / file).open("a") as source:
+            source.write("\n# A comment.\nEDIT = 1\n")
+    assert versions(copy) == before
 
 
 @pytest.mark.parametrize(
@@ -163,8 +168,7 @@ def test_a_checkpoint_goes_on_after_an_edit_without_a_say_and_not_after_one_with
     assert go_on() == 0, "all epochs are in the checkpoint"
     with (copy / "ops" / "attention.py").open("a") as source:
         source.write("\nEDIT = 1\n")
-    with pytest.raises(CheckpointError, match="code"):
-        go_on()
+    assert go_on() == 3, "the checkpoint was another code's"
 
 
 def test_a_record_names_the_code_that_trained_and_the_code_that_ranked():
