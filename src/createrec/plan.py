@@ -180,14 +180,19 @@ def _sources(
 ) -> list[dict[str, Any]]:
     """Where a run's settings were taken from, apart from the defaults, in the order in which the later one wins.
 
-    Files are named from the folder of config.yaml on, where they lie below it: a record may be published.
+    A record may be published, so that no file is named by where it lies on a machine: files below the folder of
+    config.yaml from there on, tuned files from their own folder on, others by their names alone.
     """
 
-    def named(path: Path | str) -> str:
-        path, root = Path(path).absolute(), Path(config.files[0]).parent if config.files else None
-        return str(path.relative_to(root)) if root and path.is_relative_to(root) else str(path)
+    def named(path: Path) -> str:
+        path, root = path.absolute(), Path(config.files[0]).parent if config.files else None
+        return str(path.relative_to(root)) if root and path.is_relative_to(root) else path.name
 
-    where = " + ".join(map(named, config.files)) or "the configuration"
+    def named_tuned(path: Path) -> str:
+        name = named(path)
+        return name if name != path.name else "/".join(path.absolute().parts[-3:])
+
+    where = " + ".join(named(Path(file)) for file in config.files) or "the configuration"
     loss = config.datasets[dataset].loss
     found: list[tuple[str, Mapping[str, Any]]] = []
     if loss is not None:
@@ -196,7 +201,7 @@ def _sources(
     for name in dict.fromkeys([*(part for part in parts if part in config.models), model]):
         if config.hparams:
             tuned = _hparams(config.hparams, dataset, name)
-            found.append((named(_tuned_file(config.hparams, dataset, name)), tuned))
+            found.append((named_tuned(_tuned_file(config.hparams, dataset, name)), tuned))
         explicit = {key: value for key, value in _explicit(config, name).items() if key != "kind"}
         found.append((f"models.{name} of {where}", explicit))
     found.append(("overrides", overrides))

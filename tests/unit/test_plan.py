@@ -290,6 +290,11 @@ def test_a_run_says_where_its_settings_come_from(tmp_path):
         {"from": "models.sasrec of config.yaml + overlay.yaml", "settings": {"blocks": 3}},
         {"from": "overrides", "settings": {"dropout": 0.17}},
     ]
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "config.yaml").write_text(CONFIG.read_text().replace("hparams: hparams", "hparams: ../hparams"))
+    sources = single_run(load([elsewhere / "config.yaml"]), BEAUTY, "sasrec").sources
+    assert [source["from"] for source in sources] == [f"hparams/{BEAUTY}/sasrec.yaml"]
     assert "sources" not in run.slice(), "where a setting comes from does not change what is trained"
 
 

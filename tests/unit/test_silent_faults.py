@@ -77,7 +77,8 @@ def test_a_record_and_the_output_say_where_settings_come_from(createrec, tmp_pat
     assert f"configuration: {ROOT}/config.yaml + {tmp_path}/overlay.yaml" in out
     sources = record_of("id_bom/sasrec/heads-1/seed0")["sources"]
     assert [source["settings"] for source in sources] == [{"training": {"epochs": 2}}, {"heads": 1}]
-    assert sources[0]["from"] == f"models.sasrec of config.yaml + {tmp_path}/overlay.yaml"
+    assert sources[0]["from"] == "models.sasrec of config.yaml + overlay.yaml"  # a record names no folder of a machine
+    assert f"tuned settings: {ROOT}/hparams" in out
     assert all(json.dumps(source["settings"]) in out for source in sources)
 
 

@@ -252,7 +252,8 @@ def run_run(options: argparse.Namespace) -> None:
         overrides=_overrides(options.set),
     )
     folder = options.results / "runs" / run.folder
-    print(f"configuration: {' + '.join(config.files)}")
+    tuned = f"; tuned settings: {config.hparams}" if config.hparams else ""
+    print(f"configuration: {' + '.join(config.files)}{tuned}")
     _print_sources(run)
     print(f"folder: {folder}", flush=True)
     split, statistics = split_dataset(config, run.dataset, run.setup, options.results)
