@@ -20,8 +20,6 @@ TEXTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks/
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"<!-- (\w+):begin -->.*?<!-- \1:end -->", re.DOTALL)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-# Written by rules or with parts that come later; a link to them is no mistake.
-COMING = re.compile(r"comparison/validation\.|(extending|glossary|own-data)\.md$")
 # Numbers with a point that are no results: the paper's address and sections, versions.
 NO_RESULTS = re.compile(r"2602\.23471|[Pp]ython 3\.\d+|Apache-2\.0|\| [345]\.\d.*\||Sections? \d\.\d")
 
@@ -86,7 +84,7 @@ def test_the_readme_starts_with_what_it_is_and_what_to_type() -> None:
 def test_every_link_leads_to_a_file(path: Path) -> None:
     text = FENCE.sub("", path.read_text(encoding="utf-8"))
     links = re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", text)
-    here = [a or b for a, b in links if not re.match(r"[a-z]+:", a or b) and not COMING.search(a or b)]
+    here = [a or b for a, b in links if not re.match(r"[a-z]+:", a or b)]
     assert [
         link for link in here if link.partition("#")[0] and not (path.parent / link.partition("#")[0]).exists()
     ] == []
