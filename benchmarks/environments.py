@@ -24,10 +24,17 @@ class BenchmarkError(CreaterecError):
 
 @dataclass(frozen=True)
 class Peer:
-    """A library to compare with: its script and requirements stand in `benchmarks/peers/`."""
+    """A library to compare with: its script and requirements stand in `benchmarks/peers/`.
+
+    Attributes:
+        name: as it stands in tables.
+        measurements: the quantities that its script measures.
+        part_of: key of the peer in whose environment it is; None = it has its own.
+    """
 
     name: str
     measurements: tuple[str, ...]
+    part_of: str | None = None
 
     @property
     def key(self) -> str:
@@ -38,7 +45,11 @@ class Peer:
         return HERE / "peers" / f"{self.key}_.py"
 
 
-PEERS = (Peer("RecBole", ("sasrec", "lightgcn", "ranking")), Peer("RecTools", ("sasrec", "ranking")))
+PEERS = (
+    Peer("RecBole", ("sasrec", "lightgcn", "ranking")),
+    Peer("RecTools", ("sasrec", "ranking")),
+    Peer("FlatSASRecNet", ("sasrec",), part_of="rectools"),
+)
 
 
 def python_of(peer: Peer) -> Path:
@@ -47,14 +58,15 @@ def python_of(peer: Peer) -> Path:
     Raises:
         BenchmarkError: pip could not install the peer.
     """
-    folder = SCRATCH / peer.key
-    requirements = HERE / "peers" / f"{peer.key}.txt"
+    environment = peer.part_of or peer.key
+    folder = SCRATCH / environment
+    requirements = HERE / "peers" / f"{environment}.txt"
     release = torch.__version__.partition("+")[0]
     wanted = hashlib.sha256(f"{release} {sys.version} {requirements.read_text()}".encode()).hexdigest()
     python, ready = folder / "bin" / "python", folder / "ready"
     if ready.exists() and ready.read_text() == wanted:
         return python
-    print(f"Installing {peer.name} into {folder} (minutes, once)", flush=True)
+    print(f"Installing {environment} into {folder} (minutes, once)", flush=True)
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"torch=={release}"]
     # torch first: the peers name ranges of it, and pip would look further than the build that is here.
     for command in ([sys.executable, "-m", "venv", folder], install, [*install, "--requirement", requirements]):
