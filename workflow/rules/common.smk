@@ -340,6 +340,11 @@ def published_folder(wildcards):
     return at_root("results/published")
 
 
+def gpu_measurements(wildcards):
+    """What `benchmarks/gpu.py` measured, which is there once somebody had a GPU."""
+    return at_root("benchmarks/results/gpu.json")
+
+
 def published(pattern):
     """Committed files of real runs; no rule makes them."""
     return sorted(str(path) for path in Path(at_root("results/published")).glob(pattern))

@@ -124,7 +124,7 @@ rule published_report:
         ranks=published("runs/**/ranks.parquet"),
         summaries=published("data/*/dataset.json"),
         statistics=published("splits/*/*/split.json"),
-        gpu=[path for path in [at_root("benchmarks/results/gpu.json")] if os.path.exists(path)],
+        gpu=[path for path in [gpu_measurements(None)] if os.path.exists(path)],
         code=code_of("report"),
     output:
         "results/published/report.html",
@@ -133,7 +133,7 @@ rule published_report:
     localrule: True
     params:
         folder=published_folder,
-        gpu=at_root("benchmarks/results/gpu.json"),
+        gpu=gpu_measurements,
     message:
         "Writing {output} from the published records"
     shell:
