@@ -175,7 +175,8 @@ def grid(sheet: Sheet) -> Grid:
         depth = min(depth, 1)
     groups: dict[str, list[tuple[str, tuple[Shown, ...]]]] = {}
     for keys, cells in sheet.rows:
-        groups.setdefault(", ".join(keys[:depth]), []).append((", ".join(keys[depth:]), cells))
+        heading = ", ".join(key for key in keys[:depth] if key != "–")  # a dash: the row has no such key
+        groups.setdefault(heading, []).append((", ".join(keys[depth:]), cells))
     corner = ", ".join(sheet.index[depth:])
     return Grid(sheet, corner, tuple((heading, tuple(rows)) for heading, rows in groups.items()))
 
