@@ -42,6 +42,7 @@ def test_the_spaces_of_the_project_hold_existing_settings_and_the_defaults(confi
 def test_every_model_of_the_paper_that_is_fitted_has_a_space(config) -> None:
     named = yaml.safe_load(CONFIG.read_text())["models"]
     fitted = {name for name in named if hasattr(config.models[name], "training")}
+    fitted -= {"gru4rec"}  # with the settings of the study it is compared with (docs/validation.md), not searched
     closed_form = {"svd", "svd-fold-in", "markov", "itemknn", "ease"}
     assert fitted | closed_form == set(config.tuning.spaces)
 
