@@ -24,6 +24,8 @@ NARROW = {
         "backbone": {"datasets": ["demo"], "sequences": ["bert4rec"], "graphs": ["ultragcn"], "seeds": [0]},
     },
 }
+# Where CREATE is among the models of Table 2, tests of significance stand beside it.
+TABLE2 = {"table2": 1, "significance": 1}
 # Runs of NARROW's targets that contain SASRec: the model alone (two seeds in Table 2, one in Table 3), and CREATE
 # with a SASRec encoder (two seeds in Table 2, one in Figure 2). CREATE with BERT4Rec (Table 5) contains none.
 WITH_SASREC = 6
@@ -111,24 +113,24 @@ def test_nothing_is_planned_when_nothing_changed(project: Project) -> None:
 
 def test_an_edit_of_sasrec_replans_the_runs_that_contain_it(project: Project) -> None:
     project.edit("models/sasrec.py")
-    shown = {"table2": 1, "table3": 1, "figure2": 1}
+    shown = {**TABLE2, "table3": 1, "figure2": 1}
     assert project.plan() == {"train": WITH_SASREC, "evaluate": WITH_SASREC, **shown}
 
 
 def test_a_setting_of_sasrec_replans_the_runs_that_contain_it(project: Project) -> None:
     project.configure(lambda settings: settings["models"]["sasrec"].update(dropout=0.1))
-    shown = {"table2": 1, "table3": 1, "figure2": 1}
+    shown = {**TABLE2, "table3": 1, "figure2": 1}
     assert project.plan() == {"train": WITH_SASREC, "evaluate": WITH_SASREC, **shown}
 
 
 def test_an_edit_of_bert4rec_leaves_sasrec_alone(project: Project) -> None:
     project.edit("models/bert4rec.py")
-    assert project.plan() == {"train": 3, "evaluate": 3, "table2": 1, "table5": 1}
+    assert project.plan() == {"train": 3, "evaluate": 3, **TABLE2, "table5": 1}
 
 
 def test_an_edit_of_a_loss_replans_the_runs_that_use_it(project: Project) -> None:
     project.edit("losses/barlow_twins.py")
-    assert project.plan() == {"train": 4, "evaluate": 4, "table2": 1, "table5": 1, "figure2": 1}
+    assert project.plan() == {"train": 4, "evaluate": 4, **TABLE2, "table5": 1, "figure2": 1}
 
 
 def test_an_edit_of_the_figures_draws_them_and_nothing_else(project: Project) -> None:
@@ -144,12 +146,12 @@ def test_an_edit_of_the_split_replans_all_that_follows(project: Project) -> None
 
 def test_a_new_seed_adds_its_runs_and_trains_no_other(project: Project) -> None:
     project.configure(lambda settings: settings["table2"].update(seeds=[0, 1, 2]))
-    assert project.plan() == {"train": 5, "evaluate": 5, "table2": 1}
+    assert project.plan() == {"train": 5, "evaluate": 5, **TABLE2}
 
 
 def test_one_seed_less_renders_the_table_anew_and_trains_nothing(project: Project) -> None:
     project.configure(lambda settings: settings["table2"].update(seeds=[0]))
-    assert project.plan() == {"table2": 1}
+    assert project.plan() == TABLE2
 
 
 def test_an_edit_of_the_command_line_or_of_messages_replans_nothing(project: Project) -> None:
@@ -172,17 +174,17 @@ RUN = "results/runs/demo/sasrec/table2/seed1"
 @pytest.mark.parametrize(
     ("file", "change", "jobs"),
     [
-        (f"{RUN}/record.json", lambda record: record["settings"].update(dropout=0.9), {"evaluate": 1, "table2": 1}),
+        (f"{RUN}/record.json", lambda record: record["settings"].update(dropout=0.9), {"evaluate": 1, **TABLE2}),
         (
             f"{RUN}/record.json",
             lambda record: record["evaluation"].update(target="first"),
-            {"evaluate": 1, "table2": 1},
+            {"evaluate": 1, **TABLE2},
         ),
-        (f"{RUN}/record.json", lambda record: record["data"].update(split_hash="other"), {"evaluate": 1, "table2": 1}),
+        (f"{RUN}/record.json", lambda record: record["data"].update(split_hash="other"), {"evaluate": 1, **TABLE2}),
         (
             f"{RUN}/training.json",
             lambda training: training["run"]["settings"]["training"].update(epochs=1),
-            {"train": 1, "evaluate": 1, "table2": 1},
+            {"train": 1, "evaluate": 1, **TABLE2},
         ),
         (
             "results/splits/demo/leave-one-out/split.json",
