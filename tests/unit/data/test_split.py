@@ -282,11 +282,12 @@ REAL = {
         "cold_targets": 0.081,
     },
     "ml-1m": {
-        "test_cut": 975768213,
-        "train_interactions": 800_167,
+        "test_cut": 975768738,
+        "train_interactions": 800_168,
         "train_users": 5_400,
-        "train_items": 3_664,
+        "train_items": 3_662,
         "test_users": 1_143,
+        "validation_users": 388,
         "cold_targets": 0.007,
     },
 }
