@@ -988,7 +988,11 @@ def read_yaml(path: Path | str) -> dict[str, Any]:
         ConfigError: the file is missing, not YAML, or not a mapping; the message names file and line.
     """
     try:
-        loaded = yaml.load(Path(path).read_text(encoding="utf-8"), _Loader)
+        loader = _Loader(Path(path).read_text(encoding="utf-8"))
+        try:
+            loaded = loader.get_single_data()
+        finally:
+            loader.dispose()
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -87,8 +87,11 @@ def test_the_page_shows_everything_without_an_error(page: Page, seen) -> None:
 
 @pytest.mark.parametrize("name", [*TABLES, *COMPARISONS])
 def test_a_reader_finds_each_table(seen, name: str) -> None:
+    # The smaller demo plans no run of Table 3, and nothing beyond the paper: that table has its head alone.
+    if name == "beyond":
+        assert seen[name]["rows"] == 1
+        return
     assert seen[name]["rows"] >= 2
-    # The smaller demo plans no run of Table 3.
     assert ("not run" if name == "table3" else "synthetic") in seen[name]["text"]
 
 
@@ -101,4 +104,4 @@ def test_a_reader_finds_each_figure(seen, name: str) -> None:
 def test_the_menu_and_the_caption_name_it_as_the_paper_does(seen, name: str) -> None:
     title = BY_NAME[name].title
     assert title == seen[name]["name"]
-    assert f"{title} (Section" in seen[name]["caption"]
+    assert (f"{title} (Section" if BY_NAME[name].section else title) in seen[name]["caption"]

@@ -31,6 +31,6 @@ for exhibit in of_kind("figure"):
             f"Drawing {exhibit.title}"
         shell:
             """
-            createrec figure {params.exhibit} --config results/config.json --records results/runs \
+            createrec figure {params.exhibit:q} --config results/config.json --records results/runs \
                 --output-stem {params.stem:q} 2>&1 | tee {log:q}
             """

@@ -25,7 +25,7 @@ rule published_tables:
         "Rendering all tables from the published records"
     shell:
         """
-        for table in {params.exhibits}; do
+        for table in {params.exhibits:q}; do
             createrec table $table --config results/config.json --records {params.folder:q}/runs \
                 --data {params.folder:q}/data --splits {params.folder:q}/splits \
                 --leave-out --output-stem results/published/tables/$table
@@ -56,7 +56,7 @@ rule published_figures:
         "Drawing all figures from the published records"
     shell:
         """
-        for figure in {params.exhibits}; do
+        for figure in {params.exhibits:q}; do
             createrec figure $figure --config results/config.json --records {params.folder:q}/runs \
                 --data {params.folder:q}/data --splits {params.folder:q}/splits \
                 --leave-out --output-stem paper_figures/$figure

@@ -35,7 +35,7 @@ for exhibit in of_kind("table"):
             f"Rendering {exhibit.title}"
         shell:
             """
-            createrec table {params.exhibit} --config results/config.json --records results/runs \
+            createrec table {params.exhibit:q} --config results/config.json --records results/runs \
                 --data results/data --splits results/splits --output-stem {params.stem:q} 2>&1 | tee {log:q}
             """
 

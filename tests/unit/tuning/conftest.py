@@ -15,6 +15,7 @@ from createrec.tuning.space import study_slice
 ROOT = Path(__file__).parents[3]
 TINY = {"kind": "sasrec", "dimension": 8, "blocks": 1, "heads": 1, "training": {"patience": 50}}
 BUDGET = {"trials": 4, "startup_trials": 2, "max_epochs": 3, "pruning_trials": 2, "pruning_epochs": 1, "first": {}}
+BUDGET |= {"finalists": 1, "finalist_seeds": 1}  # test_choice.py has more of both
 
 
 @pytest.fixture(scope="session")

@@ -46,7 +46,7 @@ def studied(monkeypatch: pytest.MonkeyPatch, tiny_split: Split, tmp_path: Path, 
         monkeypatch.setattr(module, "serve", serve_lucky)
         monkeypatch.setattr(module, "PROCESSES", multiprocessing.get_context("fork"))
     first = {"sasrec": [{"dropout": value} for value in SPACE["dropout"]]}
-    settings = StudySettings.of(slice_of(SPACE, trials=6, pruning_trials=6, first=first))
+    settings = StudySettings.of(slice_of(SPACE, trials=6, pruning_trials=6, first=first, finalists=3, finalist_seeds=3))
     study = run_study(settings, tiny_split, tmp_path / "journal.log", device="cpu")
     return study, settings
 
