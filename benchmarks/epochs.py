@@ -13,23 +13,17 @@ from pathlib import Path
 
 from clock import Stopwatch
 from environments import HERE, BenchmarkError
-from measure import Shape, first_phase, machine, made_split, model_of
+from measure import Shape, first_phase, machine, made_split, model_of, trainable
 from run import run_one
 
 from createrec.config import load
 from createrec.data.registry import datasets
 from createrec.files import write_json
-from createrec.kinds import of_role
 from createrec.plan import resolve
 from createrec.training.device import keep_big_blocks
 
 # The models' own defaults: an epoch must not cost something else once a dataset has been tuned.
 CONFIG = load([HERE.parent / "config.yaml", HERE.parent / "config" / "untuned.yaml"])
-
-
-def trainable() -> list[str]:
-    """Kinds of the models that have epochs."""
-    return [name for name, kind in of_role("model").items() if "training" in kind.settings.model_fields]
 
 
 def measure_phase(kind: str, dataset: str, index: int, watch: Stopwatch) -> dict:

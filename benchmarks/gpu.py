@@ -22,22 +22,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from measure import FOLD, SHAPES, Shape, made_split, sequence_operations
+from measure import FOLD, SHAPES, Shape, first_phase, full_histories, made_split, sequence_operations, trainable
 
 from createrec.config import EvaluationConfig, ModelSettings, load, validate
-from createrec.data.batch import TrainingData
 from createrec.evaluation.metrics import ndcg_at_k
 from createrec.evaluation.ranking import rank
 from createrec.files import read_json, write_json
-from createrec.kinds import of_role
 from createrec.models.base import Recommender
 from createrec.models.registry import build_model
-from createrec.ops.ragged import Sequences
 from createrec.plan import resolve
 from createrec.randomness import Randomness
 from createrec.runs.run import training_data
 from createrec.training.device import choose_device, describe, peak_memory
-from createrec.training.trainer import EpochRunner, make_optimizer, train
+from createrec.training.trainer import train
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -55,6 +52,11 @@ class Options:
     small: bool
     seconds: float
     output: Path
+
+    @property
+    def made(self) -> bool:
+        """Whether made data stand in for the real ones."""
+        return self.small or not os.environ.get("CREATEREC_MIRROR")
 
     def shape(self, name: str) -> Shape:
         return SMALL if self.small else SHAPES[name]
@@ -93,8 +95,7 @@ def tests(options: Options) -> dict:
 def capture(options: Options) -> dict:
     """Seconds per epoch of each model, eager and with one captured step replayed, and how far their losses differ."""
     device, found = choose_device(options.device), {}
-    trainable = [name for name, kind in of_role("model").items() if "training" in kind.settings.model_fields]
-    for kind in trainable:
+    for kind in trainable():
         rows = {}
         for name in ("eager", "captured"):
             try:
@@ -135,7 +136,7 @@ def against_cpu(options: Options) -> dict:
 
 def _run_command(options: Options, seed: int) -> list[str]:
     command = [sys.executable, "-m", "createrec.cli", "run"]
-    if options.small or not os.environ.get("CREATEREC_MIRROR"):
+    if options.made:
         command += ["demo", "create", "--config", "config.yaml", "config/demo.yaml"]
     else:
         command += ["amazon-beauty", "create"]
@@ -184,10 +185,7 @@ def floor(options: Options) -> dict:
         for batch in (256, 1024):
             shape = options.shape(name)
             model = model_on(device, shape, "sasrec", max_length=shape.max_length, training={"batch_size": batch})
-            phase, training = model.phases()[0], model.config.training
-            captured = device.type == "cuda"
-            optimizer = make_optimizer(model, training)
-            runner = EpochRunner(model, phase, training, optimizer, model.randomness, capture=captured)
+            runner = first_phase(model, capture=device.type == "cuda")
             runner.epoch()
             started = wait_for(device)
             runner.epoch()
@@ -206,20 +204,10 @@ def floor(options: Options) -> dict:
 def yambda(options: Options) -> dict:
     """A step of SASRec over Yambda's catalogue: full cross-entropy beside SCE."""
     device, found, shape = choose_device(options.device), {}, options.shape("yambda-batch")
-    offsets = torch.arange(2 * shape.users + 1) * (shape.max_length + 1)
-    items = torch.randint(shape.items, (int(offsets[-1]),), generator=torch.Generator().manual_seed(0))
-    data = TrainingData(
-        Sequences(items.to(device), offsets.to(device)), torch.zeros_like(items).to(device), shape.items
-    )
     for loss in ("full", "scalable"):
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
-        settings = {"kind": "sasrec", "max_length": shape.max_length, "loss": {"kind": loss}}
-        settings["training"] = {"batch_size": shape.users}
-        typed = validate({"model": settings}, "gpu", ModelSettings).model
-        model = build_model(typed, data, Randomness(0, device))
-        optimizer = make_optimizer(model, typed.training)
-        runner = EpochRunner(model, model.phases()[0], typed.training, optimizer, model.randomness, capture=False)
+        runner = first_phase(full_histories(shape, loss, device))
         runner.epoch()
         steps = 2 if options.small else 20
         started = wait_for(device)
@@ -235,10 +223,9 @@ def yambda(options: Options) -> dict:
 
 def campaign(options: Options) -> dict:
     """The most valuable missing runs until the time is up; their records come home in one archive."""
-    datasets = ["demo"] if options.small or not os.environ.get("CREATEREC_MIRROR") else ["amazon-beauty"]
-    datasets += ["amazon-sports", "ml-1m", "amazon-office"] if datasets != ["demo"] else []
+    datasets = ["demo"] if options.made else ["amazon-beauty", "amazon-sports", "ml-1m", "amazon-office"]
     command = [sys.executable, "-m", "createrec.cli", "campaign", "--datasets", *datasets]
-    if datasets == ["demo"]:
+    if options.made:
         command += ["--config", "config.yaml", "config/demo.yaml"]
     command += ["--seconds", str(max(10, options.seconds - 15)), "--workers", str(2 if options.small else AT_ONCE)]
     command += ["--device", options.device, "--results", str(options.output / "working")]

@@ -9,10 +9,13 @@ import torch
 from torch import Tensor
 
 from createrec.config import LeaveOneOutSetup, ModelSettings, validate
+from createrec.data.batch import TrainingData
 from createrec.data.split import Split, split
 from createrec.data.synthetic import shaped
+from createrec.kinds import of_role
 from createrec.models.base import Recommender
 from createrec.models.registry import build_model
+from createrec.ops.ragged import Sequences
 from createrec.randomness import Randomness
 from createrec.runs.run import training_data
 from createrec.training.device import describe
@@ -52,11 +55,26 @@ def model_of(made: Split, settings: dict, seed: int = 0) -> Recommender:
     return build_model(typed, training_data(made, FOLD, CPU), Randomness(seed))
 
 
-def first_phase(model: Recommender, index: int = 0) -> EpochRunner:
+def trainable() -> list[str]:
+    """Kinds of the models that have epochs."""
+    return [name for name, kind in of_role("model").items() if "training" in kind.settings.model_fields]
+
+
+def full_histories(shape: Shape, loss: str, device: torch.device = CPU, **settings: int) -> Recommender:
+    """SASRec over twice the shape's users, whose histories all have `max_length` inputs; a step takes half of them."""
+    offsets = torch.arange(2 * shape.users + 1) * (shape.max_length + 1)
+    items = torch.randint(shape.items, (int(offsets[-1]),), generator=torch.Generator().manual_seed(0)).to(device)
+    data = TrainingData(Sequences(items, offsets.to(device)), torch.zeros_like(items), shape.items)
+    of_loss = {"max_length": shape.max_length, "loss": {"kind": loss}, "training": {"batch_size": shape.users}}
+    typed = validate({"model": {"kind": "sasrec", **of_loss, **settings}}, "benchmark", ModelSettings).model
+    return build_model(typed, data, Randomness(0, device))
+
+
+def first_phase(model: Recommender, index: int = 0, *, capture: bool = False) -> EpochRunner:
     """A runner of one of the model's phases, shuffled and ready for `step`."""
     training = model.config.training
     phase = model.phases()[index]
-    runner = EpochRunner(model, phase, training, make_optimizer(model, training), model.randomness, capture=False)
+    runner = EpochRunner(model, phase, training, make_optimizer(model, training), model.randomness, capture=capture)
     model.train()
     runner.streams.shuffle()
     return runner

@@ -15,11 +15,11 @@ from functools import partial
 import torch
 from clock import Stopwatch
 from measure import (
-    CPU,
     FOLD,
     SHAPES,
     Shape,
     first_phase,
+    full_histories,
     gemm_gflops,
     machine,
     made_split,
@@ -30,13 +30,9 @@ from measure import (
 from torch import Tensor
 from torch.nn import functional as F
 
-from createrec.config import EvaluationConfig, ModelSettings, validate
-from createrec.data.batch import TrainingData
+from createrec.config import EvaluationConfig
 from createrec.evaluation.ranking import rank
-from createrec.models.registry import build_model
 from createrec.ops.cross_entropy import linear_cross_entropy
-from createrec.ops.ragged import Sequences
-from createrec.randomness import Randomness
 from createrec.training.device import keep_big_blocks
 from createrec.training.trainer import EpochRunner
 
@@ -106,18 +102,7 @@ def ranking(shape: Shape, watch: Stopwatch) -> dict[str, float]:
 
 def yambda(loss: str, shape: Shape, watch: Stopwatch) -> dict[str, float]:
     """Training steps of SASRec with every history full; the work is targets."""
-    offsets = torch.arange(2 * shape.users + 1) * (shape.max_length + 1)
-    items = torch.randint(shape.items, (int(offsets[-1]),), generator=torch.Generator().manual_seed(0))
-    data = TrainingData(Sequences(items, offsets), torch.zeros_like(items), shape.items)
-    settings = {
-        "kind": "sasrec",
-        "dimension": DIMENSION,
-        "max_length": shape.max_length,
-        "loss": {"kind": loss},
-        "training": {"batch_size": shape.users},
-    }
-    typed = validate({"model": settings}, "benchmark", ModelSettings).model
-    runner = first_phase(build_model(typed, data, Randomness(0, CPU)))
+    runner = first_phase(full_histories(shape, loss, dimension=DIMENSION))
     watch.restart()
     return _train(runner, shape.users * shape.max_length, watch)
 

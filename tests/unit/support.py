@@ -1,6 +1,7 @@
 """Small made data, and models over it, for the tests of the split, the models, the training and the ranking."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -107,3 +108,24 @@ def run_of(kind: str, *, fold: str = "validation", seed: int = 0, setup: str = "
 def same_state(first: Mapping[str, torch.Tensor], second: Mapping[str, torch.Tensor]) -> bool:
     """Bit for bit the same tensors under the same names."""
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
+# --- for the tests of losses and of the operations under them, in float64 ---------------------------------------------
+
+
+def softplus(x: float) -> float:
+    return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
+
+
+def normal_draws() -> Callable[..., torch.Tensor]:
+    """Shape -> N(0, 1), the same draws in the same order."""
+    generator = torch.Generator().manual_seed(0)
+    return lambda *shape: torch.randn(*shape, dtype=torch.float64, generator=generator)
+
+
+def loss_problem(rows: int, items: int, dimension: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """States and item table, with gradients, and targets."""
+    generator = torch.Generator().manual_seed(0)
+    states = torch.randn(rows, dimension, dtype=torch.float64, generator=generator).requires_grad_()
+    table = torch.randn(items, dimension, dtype=torch.float64, generator=generator).requires_grad_()
+    return states, table, torch.randint(items, (rows,), generator=generator)

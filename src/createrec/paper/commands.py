@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,13 +17,13 @@ if TYPE_CHECKING:
     from createrec.paper.records import Results
 
 
-def _results(options: argparse.Namespace) -> "Results":
+@contextmanager
+def _results(options: argparse.Namespace) -> Iterator["Results"]:
+    """The plan and its records; afterwards it is said which records were left out."""
     from createrec.paper.records import Results
 
-    return Results(config_of(options), options.records, options.data, options.splits, leave_out=options.leave_out)
-
-
-def _name_left_out(results: "Results") -> None:
+    results = Results(config_of(options), options.records, options.data, options.splits, leave_out=options.leave_out)
+    yield results
     for folder, how in results.left_out.items():
         print(f"left out {folder}: {how}", file=sys.stderr)
 
@@ -29,49 +31,43 @@ def _name_left_out(results: "Results") -> None:
 def _table(options: argparse.Namespace) -> None:
     from createrec.paper.tables import write_table
 
-    results = _results(options)
-    write_table(results, options.name, options.output_stem)
-    _name_left_out(results)
+    with _results(options) as results:
+        write_table(results, options.name, options.output_stem)
 
 
 def _figure(options: argparse.Namespace) -> None:
     from createrec.paper.figures import write_figure
 
-    results = _results(options)
-    write_figure(results, options.name, options.output_stem)
-    _name_left_out(results)
+    with _results(options) as results:
+        write_figure(results, options.name, options.output_stem)
 
 
 def _comparison(options: argparse.Namespace) -> None:
     from createrec.paper.comparison import write_pages
 
-    results = _results(options)
-    write_pages(results, options.output_folder)
-    _name_left_out(results)
+    with _results(options) as results:
+        write_pages(results, options.output_folder)
 
 
 def _significance(options: argparse.Namespace) -> None:
     from createrec.paper.comparison import write_significance
 
-    results = _results(options)
-    write_significance(results, options.output_folder, ("table2",))
-    _name_left_out(results)
+    with _results(options) as results:
+        write_significance(results, options.output_folder, ("table2",))
 
 
 def _validation(options: argparse.Namespace) -> None:
     from createrec.paper.validation import write_validation
 
-    results = _results(options)
-    write_validation(results, options.output_folder)
-    _name_left_out(results)
+    with _results(options) as results:
+        write_validation(results, options.output_folder)
 
 
 def _report(options: argparse.Namespace) -> None:
     from createrec.paper.report import write_report
 
-    results = _results(options)
-    write_report(results, options.gpu, options.output)
-    _name_left_out(results)
+    with _results(options) as results:
+        write_report(results, options.gpu, options.output)
 
 
 def _documents(options: argparse.Namespace) -> None:
@@ -97,10 +93,9 @@ def _searches(options: argparse.Namespace) -> None:
 def _release(options: argparse.Namespace) -> None:
     from createrec.paper.release import release
 
-    results = _results(options)
-    for line in release(results, options.results, options.output):
-        print(line)
-    _name_left_out(results)
+    with _results(options) as results:
+        for line in release(results, options.results, options.output):
+            print(line)
 
 
 def _add_inputs(parser: argparse.ArgumentParser) -> None:

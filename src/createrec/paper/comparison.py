@@ -24,7 +24,7 @@ from createrec.files import read_json
 from createrec.paper.claims import RULES, Claim, Verdict, judge, paper_text
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import LEVEL, NO_DATA, NOT_RUN, Estimate, Results
-from createrec.paper.render import Page, Sheet, Shown, page_to_html, page_to_markdown, write_csv, write_text
+from createrec.paper.render import Page, Sheet, Shown, write_csv, write_page
 from createrec.paper.reported import NOT_STATED, Reported, printed, reported_values
 from createrec.paper.tables import decimals, exact_percent, percent, signed_percent
 from createrec.plan import Run
@@ -35,11 +35,6 @@ SIGNIFICANT = 1 - LEVEL
 TESTED = {"table2": ("ndcg@10", "recall@10", "ndcg@100", "recall@100"), "table3": ("ndcg@10", "recall@10")}
 NO_RANKS = "no per-user ranks beside the records"
 _AGREEMENT = 1e-5  # between a record's metric and the mean of its per-user scores
-
-
-def _write_page(page: Page, stem: Path) -> None:
-    write_text(Path(f"{stem}.md"), page_to_markdown(page))
-    write_text(Path(f"{stem}.html"), page_to_html(page))
 
 
 # --- every reported number ----------------------------------------------------------------------------------------
@@ -416,18 +411,18 @@ def write_comparison(results: Results, folder: Path) -> None:
     """Writes comparison.csv, .md and .html into `folder`."""
     compared = compare(results)
     write_csv(folder / "comparison.csv", _COMPARISON_HEADER, [row.row() for row in compared])
-    _write_page(comparison_page(compared), folder / "comparison")
+    write_page(comparison_page(compared), folder / "comparison")
 
 
 def write_claims(results: Results, folder: Path) -> None:
     """Writes claims.csv, .md and .html into `folder`."""
     claims = judge(results)
     write_csv(folder / "claims.csv", _CLAIM_HEADER, map(_claim_row, claims))
-    _write_page(claims_page(claims), folder / "claims")
+    write_page(claims_page(claims), folder / "claims")
 
 
 def write_significance(results: Results, folder: Path, tables: Sequence[str] = tuple(TESTED)) -> None:
     """Writes significance.csv, .md and .html into `folder`."""
     tests = run_tests(results, tables)
     write_csv(folder / "significance.csv", _SIGNIFICANCE_HEADER, [test.row() for test in tests])
-    _write_page(significance_page(tests), folder / "significance")
+    write_page(significance_page(tests), folder / "significance")

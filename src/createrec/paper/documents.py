@@ -206,23 +206,23 @@ def _costs_of(facts: Facts, titles: Sequence[str]) -> str:
     )
 
 
+def _judged(claims: Sequence[Claim]) -> list[str]:
+    """A table of the claims that could be judged, to be opened by the reader; nothing where there is none."""
+    judged = [claim for claim in claims if claim.verdict != "not run"]
+    if not judged:
+        return []
+    return ["", "<details><summary>Each part that could be judged</summary>", "", _claim_table(judged), "</details>"]
+
+
 def by_claim(facts: Facts) -> str:
     """A short section for each main claim, then the claims that no main claim stands for."""
     blocks = []
     for one in facts.main:
-        judged = [part for part in one.parts if part.verdict != "not run"]
         lines = [f"### {one.claim}", "", f"**{one.verdict.capitalize()}** ({one.counts}; {', '.join(one.sources)})."]
         if one.evidence:
             lines += ["", *(f"- {line}" for line in one.evidence)]
         lines += ["", f"Command: `{one.command}`. Spent: {_costs_of(facts, one.sources)}."]
-        if judged:
-            lines += [
-                "",
-                "<details><summary>Each part that could be judged</summary>",
-                "",
-                _claim_table(judged),
-                "</details>",
-            ]
+        lines += _judged(one.parts)
         blocks.append("\n".join(lines))
     covered = {id(part) for one in facts.main for part in one.parts}
     rest: dict[str, list[Claim]] = {}
@@ -230,18 +230,10 @@ def by_claim(facts: Facts) -> str:
         if id(claim) not in covered:
             rest.setdefault(claim.source, []).append(claim)
     for source, claims in rest.items():
-        judged = [claim for claim in claims if claim.verdict != "not run"]
         name = next(exhibit.name for exhibit in GROUPS.values() if exhibit.title == source)
         lines = [f"### Further claims of {source}", "", f"{_counts(claims).capitalize()}."]
         lines += ["", f"Command: `snakemake {name}`. Spent: {_costs_of(facts, (source,))}."]
-        if judged:
-            lines += [
-                "",
-                "<details><summary>Each part that could be judged</summary>",
-                "",
-                _claim_table(judged),
-                "</details>",
-            ]
+        lines += _judged(claims)
         blocks.append("\n".join(lines))
     return "\n\n".join([WHOLE, *blocks]) + "\n"
 

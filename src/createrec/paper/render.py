@@ -214,6 +214,12 @@ def page_to_html(page: Page) -> str:
     )
 
 
+def write_page(page: Page, stem: Path) -> None:
+    """Writes `<stem>.md` and `<stem>.html`."""
+    write_text(Path(f"{stem}.md"), page_to_markdown(page))
+    write_text(Path(f"{stem}.html"), page_to_html(page))
+
+
 def to_html(sheet: Sheet) -> str:
     """One sheet as a file of its own."""
     return page_to_html(Page(sheet.title, (), (("", sheet),)))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import NOBODY, Estimate, Results
-from createrec.paper.render import Page, Sheet, Shown, page_to_html, page_to_markdown, write_csv, write_text
+from createrec.paper.render import Page, Sheet, Shown, write_csv, write_page
 from createrec.paper.reported import printed, reported_values
 from createrec.paper.tables import BY_DESIGN, TABLE2_METRICS, exact_percent, seeds_note, show_estimate
 
@@ -158,6 +158,4 @@ def write_sensitivity(results: Results, folder: Path) -> None:
         for reading in found
     ]
     write_csv(folder / "sensitivity.csv", _HEADER, rows)
-    page = sensitivity_page(found)
-    write_text(folder / "sensitivity.md", page_to_markdown(page))
-    write_text(folder / "sensitivity.html", page_to_html(page))
+    write_page(sensitivity_page(found), folder / "sensitivity")

@@ -31,7 +31,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from createrec.errors import DataError
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import Estimate, Results
-from createrec.paper.render import Page, Sheet, Shown, page_to_html, page_to_markdown, write_csv, write_text
+from createrec.paper.render import Page, Sheet, Shown, write_csv, write_page
 from createrec.paper.style import COLOURS, GREY, MARKERS, PAGE_WIDTH, house_style, save
 from createrec.paper.tables import TABLE2_METRICS, exact_percent, show_estimate
 
@@ -298,8 +298,6 @@ def write_validation(results: Results, folder: Path) -> None:
         for one in found
     ]
     write_csv(folder / "validation.csv", _HEADER, rows)
-    page = validation_page(found)
-    write_text(folder / "validation.md", page_to_markdown(page))
-    write_text(folder / "validation.html", page_to_html(page))
+    write_page(validation_page(found), folder / "validation")
     with house_style():
         save(validation_figure(found), folder / "validation")

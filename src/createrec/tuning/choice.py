@@ -11,10 +11,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -24,15 +24,15 @@ from createrec.errors import TrainingError
 from createrec.files import atomic_path
 from createrec.tuning.space import trial_settings
 from createrec.tuning.study import (
-    PROCESSES,
     StudySettings,
+    Worker,
     journal_lock,
     last_phase_curve,
     open_study,
     reached,
     without_test,
 )
-from createrec.tuning.worker import receive, send, serve
+from createrec.tuning.worker import receive, send
 
 COLUMNS = ("setting", "seed", "ndcg@10", "epochs", "seconds", "mean", "chosen")
 
@@ -102,54 +102,69 @@ def _kept(study: optuna.Study) -> list[Training]:
     return [Training(**facts) for name, facts in study.user_attrs.items() if name.startswith("finalist/")]
 
 
+@dataclass
+class _Lane(Worker):
+    """One worker and the finalist it is training."""
+
+    trial: FrozenTrial | None = None
+    seed: int = 0
+    started: float = 0.0
+    entries: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def begin(self, trial: FrozenTrial, seed: int, settings: Mapping[str, Any]) -> None:
+        self.trial, self.seed, self.started, self.entries = trial, seed, time.monotonic(), []
+        self.train(settings, seed)
+
+    def finished(self, value: float) -> Training:
+        assert self.trial is not None, "only a worker with a finalist finishes one"
+        curve = last_phase_curve(self.entries)
+        epochs = curve.index(max(curve)) + 1 if curve else None
+        return Training(self.trial.number, self.seed, value, epochs, round(time.monotonic() - self.started, 1))
+
+    def answer(self) -> Mapping[str, Any]:
+        """What the worker says next; after an epoch it is told to go on.
+
+        Raises:
+            TrainingError: its training failed.
+        """
+        try:
+            message: Mapping[str, Any] = receive(self.connection)
+        except (EOFError, OSError):
+            raise TrainingError("a training of a finalist ended by itself; see the messages above") from None
+        if message["kind"] == "epoch":
+            self.entries.append(message)
+            send(self.connection, True)
+        elif message["kind"] not in ("ready", "done"):
+            raise TrainingError(f"a training of a finalist failed: {message['reason']}")
+        return message
+
+
 def _train(
-    settings: StudySettings, jobs: list[tuple[FrozenTrial, int]], split: Path, device: str, workers: int
+    settings: StudySettings, jobs: Sequence[tuple[FrozenTrial, int]], split: Path, device: str, workers: int
 ) -> Iterator[Training]:
     """Yields each training as it ends; workers are those of the study."""
-    waiting, running = list(jobs), dict[Any, Any]()  # what each worker's connection trains
-    processes = []
+    waiting, lanes = list(jobs), [_Lane.start(split, settings.run, device, workers) for _ in range(workers)]
+    busy = list(lanes)
     try:
-        for _ in range(workers):
-            here, there = PROCESSES.Pipe()
-            process = PROCESSES.Process(
-                target=serve, args=(there, split, dict(settings.run), device, workers), daemon=True
-            )
-            process.start()
-            there.close()
-            processes.append((process, here))
-            running[here] = None
-        while running:
-            for connection in cast(list[Any], wait(list(running))):
-                try:
-                    message = receive(connection)
-                except (EOFError, OSError):
-                    raise TrainingError("a training of a finalist ended by itself; see the messages above") from None
-                job = running[connection]
+        while busy:
+            ready = wait([lane.connection for lane in busy])
+            for lane in [lane for lane in busy if lane.connection in ready]:
+                message = lane.answer()
                 if message["kind"] == "epoch":
-                    job["entries"].append(message)
-                    send(connection, True)
                     continue
                 if message["kind"] == "done":
-                    curve = last_phase_curve(job["entries"])
-                    epochs = curve.index(max(curve)) + 1 if curve else None
-                    trial, seed = job["trial"], job["seed"]
-                    print(f"setting {trial.number}, seed {seed}: ndcg@10 {message['value']:.5f}", flush=True)
-                    seconds = round(time.monotonic() - job["started"], 1)
-                    yield Training(trial.number, seed, message["value"], epochs, seconds)
-                elif message["kind"] != "ready":
-                    raise TrainingError(f"a training of a finalist failed: {message['reason']}")
-                if not waiting:
-                    del running[connection]
-                    continue
-                trial, seed = waiting.pop(0)
-                values = trial_settings(settings.run["settings"], trial.params, settings.tuning.max_epochs)
-                send(connection, {"settings": values, "seed": seed})
-                running[connection] = {"trial": trial, "seed": seed, "entries": [], "started": time.monotonic()}
+                    training = lane.finished(message["value"])
+                    print(f"setting {training.setting}, seed {training.seed}: ndcg@10 {training.value:.5f}", flush=True)
+                    yield training
+                if waiting:
+                    trial, seed = waiting.pop(0)
+                    epochs = settings.tuning.max_epochs
+                    lane.begin(trial, seed, trial_settings(settings.run["settings"], trial.params, epochs))
+                else:
+                    busy.remove(lane)
     finally:
-        for process, connection in processes:
-            connection.close()
-            process.terminate()
-            process.join()
+        for lane in lanes:
+            lane.end()
 
 
 def means(trainings: Sequence[Training]) -> dict[int, float]:

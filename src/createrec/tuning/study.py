@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import optuna
@@ -230,11 +230,33 @@ def _at(values: Any, name: str) -> Any:
 
 
 @dataclass
-class _Lane:
-    """One worker and the trial it is training."""
+class Worker:
+    """A process that trains what it is told, one training after the other (createrec.tuning.worker)."""
 
     process: BaseProcess
     connection: Connection
+
+    @classmethod
+    def start(cls, split: Path, run: Mapping[str, Any], device: str, workers: int) -> Self:
+        here, there = PROCESSES.Pipe()
+        process = PROCESSES.Process(target=serve, args=(there, split, dict(run), device, workers), daemon=True)
+        process.start()
+        there.close()
+        return cls(process, here)
+
+    def train(self, settings: Mapping[str, Any], seed: int) -> None:
+        send(self.connection, {"settings": settings, "seed": seed})
+
+    def end(self) -> None:
+        self.connection.close()
+        self.process.terminate()
+        self.process.join()
+
+
+@dataclass
+class _Lane(Worker):
+    """One worker and the trial it is training."""
+
     device: str | None = None
     trial: Trial | None = None
     started: float = 0.0
@@ -251,12 +273,7 @@ class _Lane:
     def begin(self, trial: Trial, settings: Mapping[str, Any], seed: int) -> None:
         self.trial, self.started = trial, time.monotonic()
         self.curve, self.epochs, self.best_epoch = [], 0, None
-        send(self.connection, {"settings": settings, "seed": seed})
-
-    def end(self) -> None:
-        self.connection.close()
-        self.process.terminate()
-        self.process.join()
+        self.train(settings, seed)
 
 
 class _Session:
@@ -264,7 +281,7 @@ class _Session:
 
     def __init__(self, study: optuna.Study, settings: StudySettings, split: Path, device: str, workers: int) -> None:
         self.study, self.settings, self.workers = study, settings, workers
-        self.arguments = (split, dict(settings.run), device, workers)
+        self.arguments = (split, settings.run, device, workers)
         self.lanes: list[_Lane] = []
         self.started = time.monotonic()
         self.hours_before = study.user_attrs.get("hours", 0.0)
@@ -300,15 +317,8 @@ class _Session:
                 self._begin(lane)
                 left -= 1
         while left > waiting and len(self.lanes) < self.workers:
-            self.lanes.append(self._start())
+            self.lanes.append(_Lane.start(*self.arguments))
             waiting += 1
-
-    def _start(self) -> _Lane:
-        here, there = PROCESSES.Pipe()
-        process = PROCESSES.Process(target=serve, args=(there, *self.arguments), daemon=True)
-        process.start()
-        there.close()
-        return _Lane(process, here)
 
     def _begin(self, lane: _Lane) -> None:
         trial = propose(self.study, self.settings)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from support import loss_problem
 from torch.nn import functional as F
 
 from createrec.config import (
@@ -36,10 +37,7 @@ def generator(seed=0):
 @pytest.fixture
 def problem():
     """States, table and targets, with gradients."""
-    g = generator()
-    states = torch.randn(N, D, dtype=torch.float64, generator=g).requires_grad_()
-    table = torch.randn(ITEMS, D, dtype=torch.float64, generator=g).requires_grad_()
-    return states, table, torch.randint(ITEMS, (N,), generator=g)
+    return loss_problem(N, ITEMS, D)
 
 
 def gradients(loss, *inputs):

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-import torch
+from support import normal_draws, softplus
 
 from createrec.losses.bpr import batch_l2, bpr
 from createrec.losses.ultragcn import neighbour_softplus, positive_softplus
@@ -11,14 +11,9 @@ from createrec.losses.ultragcn import neighbour_softplus, positive_softplus
 B, K, D = 6, 3, 4
 
 
-def softplus(x):
-    return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
-
-
 @pytest.fixture
 def random():
-    generator = torch.Generator().manual_seed(0)
-    return lambda *shape: torch.randn(*shape, dtype=torch.float64, generator=generator)
+    return normal_draws()
 
 
 def test_bpr_and_l2_by_hand(random):

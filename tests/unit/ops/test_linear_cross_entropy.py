@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from support import loss_problem
 from torch.nn import functional as F
 
 from createrec.ops import cross_entropy
@@ -17,10 +18,7 @@ def generator(seed=0):
 @pytest.fixture
 def problem():
     """States, table and targets, with gradients."""
-    g = generator()
-    states = torch.randn(N, D, dtype=torch.float64, generator=g).requires_grad_()
-    table = torch.randn(ITEMS, D, dtype=torch.float64, generator=g).requires_grad_()
-    return states, table, torch.randint(ITEMS, (N,), generator=g)
+    return loss_problem(N, ITEMS, D)
 
 
 def gradients(loss, *inputs):

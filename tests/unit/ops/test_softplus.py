@@ -1,23 +1,17 @@
 """Softplus over groups of pairs against a plain loop, in float64."""
 
-import math
-
 import pytest
 import torch
+from support import normal_draws, softplus
 
 from createrec.ops.softplus import negative_softplus
 
 G, B, M, D = 2, 6, 9, 4
 
 
-def softplus(x):
-    return math.log1p(math.exp(-abs(x))) + max(x, 0.0)
-
-
 @pytest.fixture
 def random():
-    generator = torch.Generator().manual_seed(0)
-    return lambda *shape: torch.randn(*shape, dtype=torch.float64, generator=generator)
+    return normal_draws()
 
 
 def test_negative_softplus_by_hand(random):

@@ -9,7 +9,6 @@ import pytest
 
 from createrec.data.split import Split
 from createrec.errors import TrainingError
-from createrec.tuning import choice as choice_module
 from createrec.tuning import study as study_module
 from createrec.tuning.choice import Training, choose, finalists, means, train_finalists, write_choice
 from createrec.tuning.study import StudySettings, run_study
@@ -42,9 +41,8 @@ def serve_broken(connection: Any, *_: Any) -> None:
 
 @pytest.fixture
 def studied(monkeypatch: pytest.MonkeyPatch, tiny_split: Split, tmp_path: Path, slice_of):
-    for module in (study_module, choice_module):
-        monkeypatch.setattr(module, "serve", serve_lucky)
-        monkeypatch.setattr(module, "PROCESSES", multiprocessing.get_context("fork"))
+    monkeypatch.setattr(study_module, "serve", serve_lucky)
+    monkeypatch.setattr(study_module, "PROCESSES", multiprocessing.get_context("fork"))
     first = {"sasrec": [{"dropout": value} for value in SPACE["dropout"]]}
     settings = StudySettings.of(slice_of(SPACE, trials=6, pruning_trials=6, first=first, finalists=3, finalist_seeds=3))
     study = run_study(settings, tiny_split, tmp_path / "journal.log", device="cpu")
@@ -77,13 +75,13 @@ def test_the_mean_chooses_and_not_the_lucky_seed(studied, tiny_split: Split, tmp
 def test_what_was_trained_is_not_trained_again(studied, monkeypatch, tiny_split: Split, tmp_path: Path) -> None:
     _, settings = studied
     before = train_finalists(settings, tiny_split, tmp_path / "journal.log", device="cpu")
-    monkeypatch.setattr(choice_module, "serve", serve_broken)
+    monkeypatch.setattr(study_module, "serve", serve_broken)
     assert train_finalists(settings, tiny_split, tmp_path / "journal.log", device="cpu") == before
 
 
 def test_a_training_that_fails_is_an_error_with_its_reason(studied, monkeypatch, tiny_split, tmp_path: Path) -> None:
     _, settings = studied
-    monkeypatch.setattr(choice_module, "serve", serve_broken)
+    monkeypatch.setattr(study_module, "serve", serve_broken)
     with pytest.raises(TrainingError, match="out of memory"):
         train_finalists(settings, tiny_split, tmp_path / "journal.log", device="cpu")
 
