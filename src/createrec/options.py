@@ -3,10 +3,14 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from createrec.config import ProjectConfig, load
-from createrec.errors import ConfigError
+from createrec.errors import ConfigError, DataError
+from createrec.files import read_json
+
+if TYPE_CHECKING:
+    from createrec.data.split import Split
 
 RESULTS = Path("results")
 
@@ -21,6 +25,25 @@ def add_device(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--device", default="auto", help="auto (the freest visible card, else the CPU), cpu, cuda, cuda:N"
     )
+
+
+def add_split(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--split", type=Path, required=True, metavar="SAFETENSORS")
+    command.add_argument("--statistics", type=Path, required=True, metavar="JSON")
+
+
+def split_of(options: argparse.Namespace, dataset: str) -> tuple["Split", dict[str, Any]]:
+    """The split that the options name, and its statistics.
+
+    Raises:
+        DataError: they are not of this dataset, or not of each other.
+    """
+    from createrec.data.split import Split
+
+    split, statistics = Split.load(options.split), read_json(options.statistics)
+    if statistics.get("dataset") != dataset or statistics.get("split_hash") != split.hash:
+        raise DataError(f"{options.statistics}: does not belong to {options.split} of {dataset}; split again")
+    return split, statistics
 
 
 def config_of(options: argparse.Namespace) -> ProjectConfig:

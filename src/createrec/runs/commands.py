@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, get_args
 from tqdm import tqdm
 
 from createrec.config import schema
-from createrec.errors import ConfigError, DataError
+from createrec.errors import ConfigError
 from createrec.files import read_json, write_json
 from createrec.kinds import CATALOGUE
 from createrec.matching import Preparations, summary, training_differences
-from createrec.options import RESULTS, add_config, add_device, config_of, json_option
+from createrec.options import RESULTS, add_config, add_device, add_split, config_of, json_option, split_of
 from createrec.plan import Fold, Run, Setup
 
 if TYPE_CHECKING:
@@ -29,11 +29,7 @@ SCHEMA = Path("workflow/schemas/config.schema.json")
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("train", help="train one run of the plan")
-    command.add_argument("--settings", required=True, help="JSON: the run's slice of the plan")
-    command.add_argument("--split", type=Path, required=True, metavar="SAFETENSORS")
-    command.add_argument("--statistics", type=Path, required=True, metavar="JSON")
-    command.add_argument("--model", type=Path, required=True, metavar="SAFETENSORS")
-    command.add_argument("--history", type=Path, required=True, metavar="JSON")
+    _add_run(command)
     command.add_argument(
         "--sources", type=Path, metavar="JSON", help="where settings come from, by the run's folder; for the record"
     )
@@ -42,11 +38,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     command.set_defaults(run=run_train)
 
     command = commands.add_parser("evaluate", help="rank with one trained run and write its record")
-    command.add_argument("--settings", required=True, help="JSON: the run's slice of the plan")
-    command.add_argument("--split", type=Path, required=True, metavar="SAFETENSORS")
-    command.add_argument("--statistics", type=Path, required=True, metavar="JSON")
-    command.add_argument("--model", type=Path, required=True, metavar="SAFETENSORS")
-    command.add_argument("--history", type=Path, required=True, metavar="JSON")
+    _add_run(command)
     command.add_argument("--record", type=Path, required=True, metavar="JSON")
     command.add_argument("--ranks", type=Path, required=True, metavar="PARQUET")
     add_device(command)
@@ -132,6 +124,14 @@ def run_models(options: argparse.Namespace) -> None:
         print(f"{kind.role:<11}{kind.name:<14}{kind.title:<24}{(kind.encoder or kind).code or '-'}")
 
 
+def _add_run(command: argparse.ArgumentParser) -> None:
+    """A run of the plan, its data, and where its trained model lies."""
+    command.add_argument("--settings", required=True, help="JSON: the run's slice of the plan")
+    add_split(command)
+    command.add_argument("--model", type=Path, required=True, metavar="SAFETENSORS")
+    command.add_argument("--history", type=Path, required=True, metavar="JSON")
+
+
 class Reporter:
     """A bar for a person at a terminal, a line per epoch for a log."""
 
@@ -158,14 +158,11 @@ def _epochs(settings: Mapping[str, Any]) -> int:
 
 
 def run_train(options: argparse.Namespace) -> None:
-    from createrec.data.split import Split
     from createrec.runs.run import run_lock, run_of_slice, save_trained, train_run
     from createrec.training.device import choose_device
 
     run = run_of_slice(json_option(options.settings, "--settings"))
-    split, statistics = Split.load(options.split), read_json(options.statistics)
-    if statistics.get("dataset") != run.dataset or statistics.get("split_hash") != split.hash:
-        raise DataError(f"{options.statistics}: does not belong to {options.split} of {run.dataset}; split again")
+    split, _ = split_of(options, run.dataset)
     if options.sources:
         run = replace(run, sources=read_json(options.sources).get(run.folder, ()))
     _print_sources(run)
@@ -184,15 +181,12 @@ def run_train(options: argparse.Namespace) -> None:
 
 
 def run_evaluate(options: argparse.Namespace) -> None:
-    from createrec.data.split import Split
     from createrec.runs.record import evaluate_run, write_record
     from createrec.runs.run import check_model_file, load_trained, run_lock, run_of_slice, stops_early
     from createrec.training.device import choose_device, memory_explained
 
     run = run_of_slice(json_option(options.settings, "--settings"))
-    split, statistics = Split.load(options.split), read_json(options.statistics)
-    if statistics.get("dataset") != run.dataset or statistics.get("split_hash") != split.hash:
-        raise DataError(f"{options.statistics}: does not belong to {options.split} of {run.dataset}; split again")
+    split, statistics = split_of(options, run.dataset)
     history = read_json(options.history)
     hashes = {"split_hash": split.hash}
     if different := training_differences(run, history, hashes, validates=stops_early(run, split)):

@@ -3,16 +3,14 @@
 import argparse
 from pathlib import Path
 
-from createrec.errors import ConfigError, DataError
-from createrec.files import read_json
-from createrec.options import add_device, json_option
+from createrec.errors import ConfigError
+from createrec.options import add_device, add_split, json_option, split_of
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     command = commands.add_parser("tune", help="search one model's settings on the validation fold, or go on with it")
     command.add_argument("--settings", required=True, help="JSON: the study's slice of the configuration")
-    command.add_argument("--split", type=Path, required=True, metavar="SAFETENSORS")
-    command.add_argument("--statistics", type=Path, required=True, metavar="JSON")
+    add_split(command)
     command.add_argument("--journal", type=Path, required=True, metavar="LOG", help="finished trials are kept here")
     command.add_argument("--trials", type=Path, required=True, metavar="CSV")
     command.add_argument(
@@ -32,7 +30,6 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 
 def run_tune(options: argparse.Namespace) -> None:
-    from createrec.data.split import Split
     from createrec.runs.run import run_of_slice, validation_queries
     from createrec.tuning.choice import choose, means, train_finalists, write_choice
     from createrec.tuning.outputs import best_trial, refuse_equals, write_best, write_importance, write_trials
@@ -41,11 +38,7 @@ def run_tune(options: argparse.Namespace) -> None:
     if options.workers < 1:
         raise ConfigError(f"--workers {options.workers}: expected 1 or more")
     settings = StudySettings.of(json_option(options.settings, "--settings"))
-    split, statistics = Split.load(options.split), read_json(options.statistics)
-    if statistics.get("dataset") != settings.run["dataset"] or statistics.get("split_hash") != split.hash:
-        raise DataError(
-            f"{options.statistics}: does not belong to {options.split} of {settings.run['dataset']}; split again"
-        )
+    split, statistics = split_of(options, settings.run["dataset"])
     validation_queries(split, run_of_slice(settings.run))
     study = run_study(settings, split, options.journal, device=options.device, workers=options.workers)
     write_trials(study, settings, options.trials)
