@@ -233,10 +233,11 @@ def make_run(
     return Run(dataset, model, variant, seed, setup, fold, settings, evaluation, sources)
 
 
-def _leaves(settings: Mapping[str, Any], inside: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(settings: Mapping[str, Any], inside: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings, each by its path (`training.epochs`)."""
     for key, value in settings.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{inside}{key}.")
+            yield from leaves(value, f"{inside}{key}.")
         else:
             yield f"{inside}{key}", value
 
@@ -247,8 +248,8 @@ def own_variant(run: Run, plain: Run, overrides: Mapping[str, Any]) -> str:
     For instance `leave-one-out_training.epochs-1`. What no name of a folder can hold, or is too long for one, is told
     apart by a hash at the end.
     """
-    plainly, own = dict(_leaves(plain.settings)), dict(_leaves(run.settings))
-    changed = {name: own.get(name, value) for name, value in sorted(_leaves(overrides))}
+    plainly, own = dict(leaves(plain.settings)), dict(leaves(run.settings))
+    changed = {name: own.get(name, value) for name, value in sorted(leaves(overrides))}
     changed = {name: value for name, value in changed.items() if plainly.get(name) != value}
     parts = [getattr(run, key) for key in ("setup", "fold") if getattr(run, key) != getattr(plain, key)]
     parts += [f"{name}-{value if isinstance(value, str) else json.dumps(value)}" for name, value in changed.items()]

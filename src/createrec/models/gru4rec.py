@@ -42,7 +42,7 @@ class GRU4RecEncoder(NextItemEncoder):
     def encode(self, packed: Packed, item_table: Tensor) -> Tensor:
         """States [tokens, d]: token by token where the lengths are known, else over padded rows of static shape."""
         x = F.embedding(packed.items, item_table)
-        age = (packed.lengths[packed.row] - 1 - packed.from_end).clamp_min(0)
+        age = packed.from_start
         if packed.live is not None:
             return self._padded(packed, x, age)
         # All first tokens, then all second ones, ...: in each step the longest row first, as torch wants them.

@@ -17,7 +17,7 @@ from typing import Any
 from createrec.files import read_json
 from createrec.kinds import CATALOGUE
 from createrec.matching import STATISTICS_FILE
-from createrec.plan import Run
+from createrec.plan import Run, leaves
 
 MACHINES: Mapping[str, float] = {"cpu: AMD EPYC": 112.6}
 """GFLOP that a core (or a card) of a record's machine does in a second; from benchmarks/results/bench.json."""
@@ -65,13 +65,6 @@ def _machine(device: str) -> tuple[str, int]:
     return (device[: threads.start()], int(threads[1])) if threads else (device, 1)
 
 
-def _flat(settings: Mapping[str, Any], inside: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in settings.items():
-        found |= _flat(value, f"{inside}{key}.") if isinstance(value, Mapping) else {f"{inside}{key}": value}
-    return found
-
-
 def _epochs(phase: str, settings: Mapping[str, Any]) -> int:
     return settings.get("warmup_epochs", 0) if phase == "warmup" else settings.get("training", {}).get("epochs", 0)
 
@@ -103,10 +96,10 @@ def estimate(
         data: the statistics of the run's split; None = unknown, then only records of the same data count.
         rate: GFLOP a second of this machine's core or card, see `measured_rate`.
     """
-    asked = _flat(run.settings)
+    asked = dict(leaves(run.settings))
 
     def distance(record: Mapping[str, Any]) -> tuple[bool, bool, int]:
-        known = _flat(record["settings"])
+        known = dict(leaves(record["settings"]))
         differing = sum(known.get(key) != value for key, value in asked.items() if not key.endswith("epochs"))
         return record["dataset"] != run.dataset, record["setup"] != run.setup, differing
 
