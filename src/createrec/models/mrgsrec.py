@@ -30,7 +30,7 @@ from torch.nn import functional as F
 
 from createrec.config import MRGSRecConfig, resolved
 from createrec.data.batch import Batch, QueryBatch, TrainingData
-from createrec.data.graph import bipartite_adjacency, build_edges
+from createrec.data.graph import bipartite_adjacency, bipartite_sides, build_edges
 from createrec.losses.user_contrastive import user_contrastive
 from createrec.models.cached_vectors import CachedVectors
 from createrec.models.graph_encoder import GraphVectors
@@ -41,8 +41,9 @@ from createrec.ops.all_item_bpr import all_item_bpr
 from createrec.ops.attention import Rectangle, rectangles
 from createrec.ops.cross_entropy import linear_cross_entropy
 from createrec.ops.dropout import Dropout
-from createrec.ops.propagation import hop, mirror_entries
+from createrec.ops.propagation import hop, hop_to_rows, mirror_entries
 from createrec.ops.ragged import Packed, append, pack
+from createrec.ops.sparse import SparseMatrix
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-9
@@ -73,8 +74,10 @@ class MRGSRec(CachedVectors):
         d = config.dimension
         # The graph sees what the sequences see: the last `max_length` training items.
         edges = build_edges(data, graph_last=self.max_length)
-        self.adjacency = bipartite_adjacency(edges, data.user_count, data.item_count)
-        self.mirror = mirror_entries(self.adjacency)
+        adjacency = bipartite_adjacency(edges, data.user_count, data.item_count)
+        self.sides = bipartite_sides(adjacency, data.user_count)
+        user_side, item_side = self.sides
+        self.mirrors = mirror_entries(user_side), mirror_entries(item_side)
         self.user_table = nn.Parameter(torch.empty(data.user_count, d))
         self.item_table = nn.Parameter(torch.empty(data.item_count, d))
         self.positions = nn.Parameter(torch.empty(self.max_length, d))
@@ -110,18 +113,37 @@ class MRGSRec(CachedVectors):
         return (Phase(TRAIN, c.training.epochs, weights, ("sequences",), self.max_length),)
 
     def compute_vectors(self) -> GraphVectors:
-        """G: vectors of users and items after the graph, with edge dropout in training."""
-        values, rate = self.adjacency.values, self.config.dropout
-        if self.training and rate:
-            chance = torch.rand(len(values), device=values.device, generator=self.randomness.generator("edge_dropout"))
-            values = values * (chance >= rate) / (1 - rate)
-        layer = torch.cat([self.user_table, self.item_table])
-        total = layer
-        for _ in range(self.config.layers):
-            layer = hop(layer, values, self.adjacency, self.mirror)
-            total = total + F.normalize(layer, dim=1)
-        total = total / (self.config.layers + 1)
-        return GraphVectors(total[: self.data.user_count], total[self.data.user_count :])
+        return self.propagate(None)
+
+    def propagate(self, rows: Tensor | None) -> GraphVectors:
+        """G of users int64 [n], None = all, and of all items, with edge dropout in training."""
+        user_side, item_side = self._dropped_out()
+        to_user_side, to_item_side = self.mirrors
+        users, items = self.user_table, self.item_table
+        user_total, item_total = users if rows is None else F.embedding(rows, users), items
+        for layer in range(1, self.config.layers + 1):
+            hopped = hop(users, item_side, user_side, to_item_side)
+            if rows is not None and layer == self.config.layers and not rows.is_cuda:
+                # Nobody reads the other users any more. (A GPU wants shapes that do not depend on the rows.)
+                own = hop_to_rows(items, user_side.take(rows))
+            else:
+                users = hop(items, user_side, item_side, to_user_side)
+                own = users if rows is None else F.embedding(rows, users)
+            items = hopped
+            user_total, item_total = user_total + F.normalize(own, dim=1), item_total + F.normalize(items, dim=1)
+        return GraphVectors(user_total / (self.config.layers + 1), item_total / (self.config.layers + 1))
+
+    def _dropped_out(self) -> list[SparseMatrix]:
+        """S as its blocks [users, items] and [items, users]; in training each edge is dropped on each side apart."""
+        rate, edges = self.config.dropout, len(self.sides[0].values)
+        if not self.training or not rate:
+            return list(self.sides)
+        generator = self.randomness.generator("edge_dropout")
+        kept = torch.rand(2 * edges, device=self.data.device, generator=generator) >= rate
+        return [
+            replace(side, values=side.values * chosen / (1 - rate))
+            for side, chosen in zip(self.sides, kept.split(edges), strict=True)
+        ]
 
     def encode(self, packed: Packed, users: Tensor) -> tuple[Tensor, Tensor]:
         """States h [tokens, d] of the items and s_u [batch, d] of the users int64 [batch], row by row."""
@@ -168,21 +190,20 @@ class MRGSRec(CachedVectors):
         )
         grouped, counts = grouped[:, :columns], packed.lengths
         states, summaries = self.encode(packed, users)
-        vectors = self.vectors()
-        user_vectors = F.embedding(users, vectors.users)
+        graph = self.propagate(users)
         terms: dict[str, Tensor] = {}
         if phase.wants("local"):
             weights = None if packed.live is None else packed.live.to(states.dtype)
-            terms["local"] = linear_cross_entropy(states, vectors.items, labels, weights)
+            terms["local"] = linear_cross_entropy(states, graph.items, labels, weights)
         if phase.wants("global"):
-            terms["global"] = all_item_bpr(user_vectors, vectors.items, grouped, counts, static=static)
+            terms["global"] = all_item_bpr(graph.users, graph.items, grouped, counts, static=static)
         if phase.wants("fused"):
-            fused = self.fuse(summaries, user_vectors)
+            fused = self.fuse(summaries, graph.users)
             if self.config.causal_user_token:
                 grouped, counts = grouped[:, :1], counts.clamp_max(1)
             terms["fused"] = all_item_bpr(fused, self.item_table, grouped, counts, static=static)
         if phase.wants("contrastive"):
-            terms["contrastive"] = user_contrastive(states, user_vectors, packed.row, packed.lengths, packed.live)
+            terms["contrastive"] = user_contrastive(states, graph.users, packed.row, packed.lengths, packed.live)
         return terms
 
     def user_states(self, queries: QueryBatch) -> Tensor:

@@ -95,37 +95,59 @@ class _Hop(torch.autograd.Function):
     """See `hop`."""
 
     @staticmethod
-    def forward(ctx: Any, nodes: Tensor, values: Tensor, adjacency: SparseMatrix, mirror: Tensor) -> Tensor:
-        ctx.save_for_backward(values)
-        ctx.adjacency, ctx.mirror = adjacency, mirror
-        return replace(adjacency, values=values) @ nodes
+    def forward(ctx: Any, dense: Tensor, matrix: SparseMatrix, transposed: SparseMatrix, mirror: Tensor) -> Tensor:
+        ctx.matrix, ctx.transposed, ctx.mirror = matrix, transposed, mirror
+        return matrix @ dense
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        (values,) = ctx.saved_tensors
-        return replace(ctx.adjacency, values=values[ctx.mirror]) @ grad.contiguous(), None, None, None
+        return replace(ctx.transposed, values=ctx.matrix.values[ctx.mirror]) @ grad.contiguous(), None, None, None
 
 
-def hop(nodes: Tensor, values: Tensor, adjacency: SparseMatrix, mirror: Tensor) -> Tensor:
-    """A product with a matrix whose pattern is symmetric and whose values are not (edge dropout).
+def hop(dense: Tensor, matrix: SparseMatrix, transposed: SparseMatrix, mirror: Tensor) -> Tensor:
+    """A product with a matrix whose values change from step to step (edge dropout) and get no gradient.
 
     Args:
-        nodes: [nodes, d].
-        values: [entries], in place of the matrix's own; they get no gradient.
-        adjacency: the pattern.
+        dense: [columns, d].
+        matrix: [rows, columns].
+        transposed: the pattern of its transpose; the values there are not read.
         mirror: its `mirror_entries`.
 
-    The plain reference: `A @ nodes` with the values at the pattern's places in a dense A.
+    The plain reference: `M @ dense` with a dense M.
     """
-    return _Hop.apply(nodes, values, adjacency, mirror)
+    return _Hop.apply(dense, matrix, transposed, mirror)
 
 
-def mirror_entries(adjacency: SparseMatrix) -> Tensor:
-    """For each entry (r, c) of a matrix with a symmetric pattern, where (c, r) stands; int64 [entries]."""
-    nodes = len(adjacency.offsets) - 1
-    column = adjacency.columns.long()
-    row = torch.repeat_interleave(torch.arange(nodes, device=column.device), adjacency.offsets.diff().long())
-    return torch.argsort(column * nodes + row)
+def mirror_entries(matrix: SparseMatrix) -> Tensor:
+    """For each entry (r, c) of a matrix's transpose, row by row, where (c, r) stands in the matrix; int64 [entries]."""
+    height = len(matrix.offsets) - 1
+    row = torch.repeat_interleave(torch.arange(height, device=matrix.offsets.device), matrix.offsets.diff().long())
+    return torch.argsort(matrix.columns.long() * height + row)
+
+
+class _HopToRows(torch.autograd.Function):
+    """See `hop_to_rows`."""
+
+    @staticmethod
+    def forward(ctx: Any, dense: Tensor, matrix: SparseMatrix) -> Tensor:
+        ctx.matrix, ctx.shape = matrix, dense.shape
+        return matrix @ dense
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        counts = ctx.matrix.offsets.diff()
+        spread = torch.repeat_interleave(grad, counts, dim=0).mul_(ctx.matrix.values[:, None])
+        return grad.new_zeros(ctx.shape).index_add_(0, ctx.matrix.columns, spread), None
+
+
+def hop_to_rows(dense: Tensor, matrix: SparseMatrix) -> Tensor:
+    """A product with a matrix of few rows, whose transpose is not at hand; the values get no gradient.
+
+    The plain reference: `M @ dense` with a dense M.
+    """
+    return _HopToRows.apply(dense, matrix)
 
 
 class _DenseGradient(torch.autograd.Function):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class SparseMatrix:
         """Product with [columns, d] -> [rows, d], without gradient. `embedding_bag` is the fastest one measured on a
         CPU (see benchmarks/), and runs on a GPU too.
         """
-        return torch.nn.functional.embedding_bag(
+        return F.embedding_bag(
             self.columns,
             dense,
             self.offsets,
@@ -32,6 +33,15 @@ class SparseMatrix:
             per_sample_weights=self.values.to(dense.dtype),
             include_last_offset=True,
         )
+
+    def take(self, rows: Tensor) -> "SparseMatrix":
+        """These rows int64 [n] alone, in this order; how many entries they have is asked of the host."""
+        begin = self.offsets[rows].long()
+        counts = self.offsets[rows + 1].long() - begin
+        ends = counts.cumsum(0)
+        entries = torch.repeat_interleave(begin - ends + counts, counts)
+        entries += torch.arange(len(entries), device=rows.device)
+        return SparseMatrix(F.pad(ends, (1, 0)).int(), self.columns[entries], self.values[entries])
 
 
 @dataclass(frozen=True)
@@ -48,6 +58,4 @@ class BinaryMatrix:
 
     def __matmul__(self, dense: Tensor) -> Tensor:
         """Sums of the rows' neighbours, [columns, d] -> [rows, d], without gradient."""
-        return torch.nn.functional.embedding_bag(
-            self.columns, dense, self.offsets, mode="sum", include_last_offset=True
-        )
+        return F.embedding_bag(self.columns, dense, self.offsets, mode="sum", include_last_offset=True)

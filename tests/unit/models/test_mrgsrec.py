@@ -1,5 +1,7 @@
 """MRGSRec: its losses from dense parts, the leak of the two-way user token, and the switch that closes it."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from multi_support import first_batch, queries_of, small_model
@@ -8,7 +10,6 @@ from torch.nn import functional as F
 
 from createrec.data.batch import Batch, SequenceBatch
 from createrec.models import mrgsrec
-from createrec.ops.propagation import mirror_entries
 from createrec.ops.ragged import pack
 
 ITEMS, LENGTH = 20, 4
@@ -130,7 +131,7 @@ def test_the_fused_state_has_read_labels_that_it_ranks_unless_the_switch_is_set(
         changed = [row if other == user else kept for other, kept in enumerate(rows)]
         model = small_model(training_data_of(changed, ITEMS), "mrgsrec", **OVERRIDES, causal_user_token=causal)
         original = small_model(training_data_of(rows, ITEMS), "mrgsrec", **OVERRIDES)
-        model.adjacency, model.mirror = original.adjacency, original.mirror
+        model.sides, model.mirrors = original.sides, original.mirrors
         calls = []
 
         def record(users, items, targets, counts, *, static):
@@ -153,18 +154,16 @@ def test_the_fused_state_has_read_labels_that_it_ranks_unless_the_switch_is_set(
 
 def test_edge_dropout_scales_what_it_keeps_and_goes_back_through_the_same_entries(data):
     model = small_model(data, "mrgsrec", dropout=0.5, max_length=LENGTH)
-    row = torch.repeat_interleave(torch.arange(len(model.adjacency.offsets) - 1), model.adjacency.offsets.diff())
-    column = model.adjacency.columns.long()
-    mirror = mirror_entries(model.adjacency)
-    assert row[mirror].equal(column)
-    assert column[mirror].equal(row)
     model.to(torch.float64)
-    adjacency = type(model.adjacency)(model.adjacency.offsets, model.adjacency.columns, model.adjacency.values.double())
-    model.adjacency = adjacency
+    model.sides = tuple(replace(side, values=side.values.double()) for side in model.sides)
+    users = model.data.user_count
     chance = model.randomness.generator("edge_dropout").clone_state()
-    kept = torch.rand(len(row), generator=chance) >= 0.5
-    matrix = torch.zeros(len(adjacency.offsets) - 1, len(adjacency.offsets) - 1, dtype=torch.float64)
-    matrix[row, column] = adjacency.values * kept * 2
+    edges = len(model.sides[0].values)
+    kept = torch.rand(2 * edges, generator=chance) >= 0.5
+    matrix = torch.zeros(users + ITEMS, users + ITEMS, dtype=torch.float64)
+    for side, chosen, first, behind in zip(model.sides, kept.split(edges), (0, users), (users, 0), strict=True):
+        row = torch.repeat_interleave(torch.arange(len(side.offsets) - 1), side.offsets.diff())
+        matrix[first + row, behind + side.columns.long()] = side.values * chosen * 2
     start = torch.cat([model.user_table, model.item_table])
     expected = (start + F.normalize(matrix @ start, dim=1)) / 2
     vectors = model.vectors()

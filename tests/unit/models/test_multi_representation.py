@@ -1,5 +1,7 @@
 """What GSAU, MRGSRec, Self-GNN and LOOM have in common: they learn by heart, resume, and stand what is missing."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from multi_support import SETTINGS, disjoint_data, disjoint_rows, first_batch, queries_of, small_model
@@ -103,9 +105,7 @@ def test_static_batches_give_the_same_losses_and_gradients(data, kind, overrides
         model = small_model(data, kind, **(NO_DROPOUT[kind] | overrides), training={"batch_size": 1000})
         model.to(torch.float64)
         if kind == "mrgsrec":
-            model.adjacency = type(model.adjacency)(
-                model.adjacency.offsets, model.adjacency.columns, model.adjacency.values.double()
-            )
+            model.sides = tuple(replace(side, values=side.values.double()) for side in model.sides)
         if kind == "loom":
             model.carrier.weights = model.carrier.weights.double()
         batch, phase = first_batch(model, static=static)

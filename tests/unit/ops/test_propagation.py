@@ -1,5 +1,7 @@
 """Sparse products and their hand-written gradients against dense ones, in float64."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -8,6 +10,7 @@ from createrec.ops.propagation import (
     ActiveGraph,
     ActiveNodes,
     hop,
+    hop_to_rows,
     leaky_layers,
     mean_of_layers,
     mirror_entries,
@@ -73,11 +76,18 @@ def test_mean_of_layers(bipartite, layers):
 
 
 def test_a_hop_over_values_that_are_not_symmetric(bipartite):
-    pattern, nodes = sparse(bipartite), randoms(NODES, D)
-    values = randoms(len(pattern.columns), seed=3).detach()
-    dense = torch.zeros_like(bipartite)
-    dense[bipartite.nonzero(as_tuple=True)] = values
-    same(hop(nodes, values, pattern, mirror_entries(pattern)), dense @ nodes, [nodes])
+    pattern, items = sparse(bipartite[:USERS, USERS:]), randoms(ITEMS, D)
+    matrix = replace(pattern, values=randoms(len(pattern.columns), seed=3).detach())
+    dense = torch.zeros(USERS, ITEMS, dtype=torch.float64)
+    dense[bipartite[:USERS, USERS:].nonzero(as_tuple=True)] = matrix.values
+    transposed = sparse(bipartite[USERS:, :USERS])
+    same(hop(items, matrix, transposed, mirror_entries(matrix)), dense @ items, [items])
+
+
+def test_a_hop_to_some_rows(bipartite):
+    matrix, items, rows = sparse(bipartite[:USERS, USERS:]), randoms(ITEMS, D), torch.tensor([2, 0, 2])
+    same(hop_to_rows(items, matrix.take(rows)), bipartite[rows, USERS:] @ items, [items])
+    assert hop_to_rows(items, matrix.take(rows[:0])).shape == (0, D)
 
 
 def test_a_symmetric_product_has_both_gradients(bipartite):
