@@ -268,6 +268,7 @@ def run_campaign(options: argparse.Namespace) -> None:
     from createrec.exhibits import GROUPS
     from createrec.runs.campaign import archive, campaign, missing_runs, planned_runs, prepare_data
     from createrec.runs.cost import measured_rate, told
+    from createrec.training.device import choose_device
 
     config = config_of(options)
     groups = options.groups or GROUPS
@@ -280,7 +281,9 @@ def run_campaign(options: argparse.Namespace) -> None:
         prepare_data(config, runs, options.results)
     runs = missing_runs(runs, options.published, options.results)
     if options.list:
-        print("\n".join(told(runs, options.published, options.results, measured_rate(options.device)) if runs else []))
+        if runs:
+            device = choose_device(options.device)
+            print("\n".join(told(runs, options.published, options.results, measured_rate(device), device.type)))
         return
     # Asked to end, the command ends its workers too: only an exit in order does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

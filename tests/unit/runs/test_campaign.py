@@ -136,7 +136,9 @@ def test_a_list_names_the_records_of_other_data_too(project, capsys):
     capsys.readouterr()
     assert campaign("--list", "--models", "random", "--groups", "table2") == 0
     (line, total) = capsys.readouterr().out.splitlines()
-    assert line.startswith("mine/random/table2/seed1  0.0 min  ") and line.endswith("  as mine/random/table2/seed0")
+    assert line.startswith("mine/random/table2/seed1  0.0 core-min  ") and line.endswith(
+        "  as mine/random/table2/seed0"
+    )
     assert total.startswith("# 1 runs, 1 of them told from records: 0.0 core-hours")
 
 
@@ -183,7 +185,7 @@ def test_a_worker_ends_after_a_failure_that_nobody_foresaw(monkeypatch, capsys):
 def test_a_list_trains_nothing(project, capsys):
     assert campaign("--list", "--groups", "ablation_warmup") == 0
     first = capsys.readouterr().out.splitlines()[0]
-    assert first == "mine/create/warmup-0/seed0  unknown: no record of this kind"
+    assert first == "mine/create/warmup-0/seed0  unknown: no record of this kind on a processor"
     assert not (project / "results").exists()
 
 

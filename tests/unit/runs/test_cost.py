@@ -53,7 +53,15 @@ def test_a_model_without_epochs_takes_what_it_took():
 def test_threads_are_cores():
     two = record_of(device="cpu: Some, 2 of 2 threads")
     assert minutes(run_of(), two) == pytest.approx(2 * minutes(run_of(), record_of()))
-    assert minutes(run_of(), record_of(device="cuda: Some card")) == pytest.approx(minutes(run_of(), record_of()))
+
+
+def test_a_card_says_nothing_of_a_processor_nor_the_other_way_round():
+    here = record_of(seconds=6.0)
+    card = record_of(seconds=0.1, device="cuda: Some card")
+    assert minutes(run_of(), card, here) == pytest.approx(minutes(run_of(), here))
+    assert estimate(run_of(), [card], DATA, 100.0) is None
+    found = estimate(run_of(), [here, card], DATA, 100.0, "cuda")
+    assert found is not None and found.core_minutes == pytest.approx((4 * 1.0 + 10 * 0.1 + 2.0) / 60)
 
 
 def test_a_known_machine_is_compared_with_this_one(monkeypatch):
