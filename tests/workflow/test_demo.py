@@ -28,6 +28,27 @@ def test_everything_is_built(demo: Demo) -> None:
     assert records == RUNS
 
 
+@pytest.mark.slow
+def test_the_readme_shows_what_the_demo_prints(snakemake, tmp_path: Path) -> None:
+    """The same figures up to a point of the rounding in another machine's products."""
+    result = snakemake(
+        "demo", "--set-threads", "train=1", "evaluate=1", "--configfile", ROOT / "config/demo.yaml", directory=tmp_path
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+    def row(text: str) -> dict[str, float]:
+        header, line = (
+            [cell.strip(" *") for cell in re.sub("</?ins>", "", line).split("|")[1:-1]]
+            for line in text.splitlines()
+            if re.match(r"\| (Dataset|Demo) +\| (Metric|NDCG@10) ", line)
+        )
+        cells = dict(zip(header, line, strict=True))
+        return {model: float(cells[model].partition(" ± ")[0]) for model in ("SVD", "SASRec", "CREATE")}
+
+    shown = row((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert shown == pytest.approx(row((tmp_path / "results/tables/table2.md").read_text(encoding="utf-8")), abs=1)
+
+
 def test_every_output_says_that_the_data_are_made(demo: Demo) -> None:
     for number in (1, 2):
         for suffix in ("md", "tex", "html"):

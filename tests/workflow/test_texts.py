@@ -21,7 +21,12 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"<!-- (\w+):begin -->.*?<!-- \1:end -->", re.DOTALL)
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Numbers with a point that are no results: the paper's address and sections, versions.
-NO_RESULTS = re.compile(r"2602\.23471|[Pp]ython 3\.\d+|Apache-2\.0|\| [345]\.\d.*\||Sections? \d\.\d")
+NO_RESULTS = re.compile(r"2602\.23471|2507\.16289|[Pp]ython 3\.\d+|Apache-2\.0|\| [345]\.\d.*\||Sections? \d\.\d")
+# What a page states as a rule, an equation or another's value, and no record of ours could give.
+STATED = {
+    "docs/protocol.md": {"0.8", "0.9", "4.5436", "0.005", "85.26", "79.41", "88.67", "87.67", "0.006", "− 1", "− (1"},
+    "docs/validation.md": {"0.9"},
+}
 
 
 def named(path: Path) -> str:
@@ -64,7 +69,8 @@ def test_a_part_without_its_markers_is_an_error() -> None:
 def test_no_result_is_typed_in(name: str) -> None:
     """A number with a point, or one with a sign, stands in a part that is rendered from records."""
     text = NO_RESULTS.sub("", prose(BLOCK.sub("", (ROOT / name).read_text(encoding="utf-8"))))
-    assert re.findall(r"\b\d+\.\d+\b|[+−±]\s?\d", text) == []
+    found = set(re.findall(r"\b\d+\.\d+\b|[+−±]\s?\d", text))
+    assert found - STATED.get(name, set()) == set()
 
 
 def test_the_readme_is_short() -> None:

@@ -63,7 +63,8 @@ class Interactions:
         schema = pa.schema({"user": encoded, "item": encoded, "time": pa.int64()})
         with (
             atomic_path(path) as temporary,
-            pq.ParquetWriter(temporary, schema, use_dictionary=["user", "item"]) as file,
+            # Statistics of string ids, which nobody reads, would take as long as the rest of the writing.
+            pq.ParquetWriter(temporary, schema, use_dictionary=["user", "item"], write_statistics=False) as file,
         ):
             for start in range(0, max(len(self), 1), GROUP_ROWS):  # in parts: a long table is not held in memory twice
                 rows = slice(start, start + GROUP_ROWS)

@@ -18,17 +18,19 @@ from createrec.errors import DataError
 from createrec.exhibits import GROUPS
 from createrec.paper.claims import Claim, judge, paper_text
 from createrec.paper.costs import costs, costs_sheet
+from createrec.paper.decisions import positions_part, random_row_part
 from createrec.paper.headline import VERDICTS, WHOLE, Headline, headlines
 from createrec.paper.names import dataset_name, model_name
 from createrec.paper.records import NO_DATA, Results
 from createrec.paper.render import Sheet, Shown, to_markdown, write_text
 from createrec.paper.report import epochs_on_gpu, read_gpu
-from createrec.paper.validation import agreeing_points, checks
+from createrec.paper.validation import agreeing_points, checks, differing_part, points_part
 from createrec.plan import Run
 
 BENCH = Path("benchmarks/results/bench.json")
 GPU = Path("benchmarks/results/gpu.json")
 TUNING = Path("results/published/tuning")
+POSITIONS = Path("results/published/positions/runs")
 _MARK = "<!-- {name}:{end} -->"
 
 
@@ -299,6 +301,29 @@ def what_it_costs(facts: Facts) -> str:
     return to_markdown(costs_sheet(costs(facts.results)))
 
 
+# --- docs/protocol.md, docs/validation.md -------------------------------------------------------------------------
+
+
+def positions(facts: Facts) -> str:
+    """SASRec under both orders of positions beside the paper's row."""
+    return positions_part(facts.root / POSITIONS)
+
+
+def random_row(facts: Facts) -> str:
+    """The number of test users that the paper's Random row implies."""
+    return random_row_part(facts.results)
+
+
+def points(facts: Facts) -> str:
+    """How many grid points of *Time to Split* come out as published."""
+    return points_part(list(checks(facts.results)))
+
+
+def differing(facts: Facts) -> str:
+    """The grid points that do not."""
+    return differing_part(facts.results, list(checks(facts.results)))
+
+
 # --- files --------------------------------------------------------------------------------------------------------
 
 # File -> its parts, by the name in the markers.
@@ -306,6 +331,8 @@ PARTS: Mapping[str, Mapping[str, Callable[[Facts], str]]] = {
     "README.md": {"results": five_rows, "outside": outside, "speed": speed, "limits": limits},
     "docs/reproduction.md": {"runs": what_was_run, "searches": searches, "claims": by_claim},
     "docs/costs.md": {"costs": what_it_costs},
+    "docs/protocol.md": {"positions": positions, "random_row": random_row},
+    "docs/validation.md": {"points": points, "differing": differing},
 }
 
 

@@ -31,7 +31,7 @@ from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 from createrec.errors import DataError
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import Estimate, Results
-from createrec.paper.render import Page, Sheet, Shown, write_csv, write_page
+from createrec.paper.render import Page, Sheet, Shown, to_markdown, write_csv, write_page
 from createrec.paper.style import COLOURS, GREY, MARKERS, PAGE_WIDTH, house_style, save
 from createrec.paper.tables import TABLE2_METRICS, exact_percent, show_estimate
 
@@ -166,8 +166,9 @@ def checks(results: Results) -> Iterator[Checked]:
                         )
 
 
-def agreeing_points(found: Sequence[Checked], dataset: str) -> tuple[int, int]:
-    """Grid points that agree in NDCG@10 and HR@10 of `last`, and those that were run."""
+def agreeing_points(found: Sequence[Checked], dataset: str, model: str | None = None) -> tuple[int, int]:
+    """Grid points that agree in NDCG@10 and HR@10 of `last`, and those that were run; of all models or of one."""
+    found = [one for one in found if model in (None, one.model)]
     verdicts: dict[tuple[str, int], list[str]] = {}
     for one in found:
         if one.dataset == dataset and one.queries == "last" and one.metric in DECIDING and one.margin is not None:
@@ -218,6 +219,65 @@ def validation_page(found: Sequence[Checked]) -> Page:
         "random targets, which each side draws for itself, the sampling error of both draws comes on top.",
     )
     return Page("Our numbers beside published ones", paragraphs, tuple(parts))
+
+
+# --- the parts of docs/validation.md -------------------------------------------------------------------------------
+
+
+def points_part(found: Sequence[Checked]) -> str:
+    """How many points agree: a row per dataset, a column per model, and how near the mean over SASRec's points is."""
+    models = list(dict.fromkeys(one.model for one in found))
+    rows, notes = [], []
+    for dataset in dict.fromkeys(one.dataset for one in found):
+        counts = [agreeing_points(found, dataset, model) for model in (None, *models)]
+        cells = [f"{agreeing} of {run}" if run else "not run" for agreeing, run in counts]
+        planned = len({(one.model, one.point) for one in found if one.dataset == dataset})
+        rows.append(((dataset_name(dataset),), tuple(map(Shown, (str(planned), *cells)))))
+        run = [one for one in found if one.dataset == dataset and one.margin is not None]
+        last = [one for one in run if (one.model, one.queries, one.metric) == ("sasrec", "last", DECIDING[0])]
+        if not last:
+            continue
+        shift = sum(one.ours.mean for one in last) / sum(one.theirs for one in last) - 1
+        above = sum(one.ours.mean > one.theirs for one in last)
+        others = ", ".join(
+            f"{sum(one.verdict == AGREES for one in run if one.queries == queries)} of "
+            f"{sum(one.queries == queries for one in run)} of `{queries}`"
+            for queries in QUERIES
+        )
+        side = "above" if shift >= 0 else "below"
+        notes.append(
+            f"{dataset_name(dataset)}: over SASRec's points ours is, in the mean, {100 * abs(shift):.0f} % {side} "
+            f"theirs in NDCG@10 of `last`; {above} of {len(last)} are above. Of all figures, coverage too, these "
+            f"agree: {others}."
+        )
+    caption = "Grid points that agree in NDCG@10 and HR@10 of `last`, of those that were run."
+    columns = ("Planned", "All", *map(model_name, models))
+    return to_markdown(Sheet("points", "", caption, tuple(notes), ("Dataset",), columns, tuple(rows)))
+
+
+def differing_part(results: Results, found: Sequence[Checked]) -> str:
+    """The points that differ in NDCG@10 or HR@10 of `last`: theirs / ours, and the epoch at which ours was stopped."""
+    last = {
+        (one.dataset, one.model, one.point, one.metric): one
+        for one in found
+        if one.queries == "last" and one.margin is not None
+    }
+    rows = []
+    for dataset, model, point in dict.fromkeys(key[:3] for key in last):
+        if all(last[dataset, model, point, metric].verdict == AGREES for metric in DECIDING):
+            continue
+        cells = results.cells("validation", dataset, model, grid_point=point)
+        records = [record for cell in cells if (record := results.record(cell.run)) is not None]
+        stopped = ", ".join(str(record["best_epoch"]) for record in records)
+        shown = [_cells(last[dataset, model, point, metric]) for metric in (*DECIDING, "coverage@10")]
+        rows.append(((dataset_name(dataset), model_name(model), str(point)), (*shown, Shown(stopped))))
+    if not rows:
+        return "None.\n"
+    caption = (
+        "Theirs / ours, in %; ✗ = they differ by more than the rule allows. Epoch: the one that was kept, per seed."
+    )
+    columns = ("NDCG@10", "HR@10", "Coverage@10", "Epoch")
+    return to_markdown(Sheet("differing", "", caption, (), ("Dataset", "Model", "Point"), columns, tuple(rows)))
 
 
 # --- the figure ----------------------------------------------------------------------------------------------------

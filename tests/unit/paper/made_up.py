@@ -67,6 +67,7 @@ def write_record(folder: Path, run: Run, *, ndcg: float, **changes: Any) -> Path
         "settings": dict(run.settings),
         "evaluation": dict(run.evaluation),
         "metrics": {name: ndcg * factor for factor, name in enumerate(METRICS, start=1)},
+        "best_epoch": 0,
         "history": [
             {"epoch": 0, "phase": "warmup", "losses": {"global": 90.0}, "validation": None, "seconds": 1.0},
             {

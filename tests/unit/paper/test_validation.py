@@ -14,7 +14,9 @@ from createrec.paper.records import Results
 from createrec.paper.validation import (
     agreeing_points,
     checks,
+    differing_part,
     margin,
+    points_part,
     published_grid,
     scatter,
     write_validation,
@@ -168,6 +170,12 @@ def test_verdicts_and_files(world):
     assert "2.40 / 3.60 ± 0.00 ✗" in text
     assert (world.out / "validation.pdf").exists()
     assert (world.out / "validation.png").exists()
+    counted = points_part(list(checks(results)))
+    assert "| Amazon Beauty | 2 | 1 of 2 | 1 of 2 |" in counted
+    assert "ours is, in the mean, 27 % above theirs" in counted and "1 of 2 are above" in counted
+    assert "these agree: 2 of 12 of" not in counted and "12 of 12 of `random`" in counted
+    (row,) = [line for line in differing_part(results, list(checks(results))).splitlines() if "SASRec" in line]
+    assert row.startswith("| Amazon Beauty | SASRec | 47 | 2.40 / 3.60 ± 0.00 ✗ |")
 
 
 def test_what_was_not_run_says_so(world):
@@ -175,6 +183,9 @@ def test_what_was_not_run_says_so(world):
     with (world.out / "validation.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert {(row["ours"], row["seeds"], row["verdict"]) for row in rows} == {("", "0", "not run")}
+    results = Results(planned(world), world.records, world.data, world.splits)
+    assert "| Amazon Beauty | 2 | not run | not run |" in points_part(list(checks(results)))
+    assert differing_part(results, list(checks(results))) == "None.\n"
     assert (world.out / "validation.png").exists()
 
 

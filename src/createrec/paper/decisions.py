@@ -1,0 +1,79 @@
+"""The numbers that docs/protocol.md decides by: SASRec's row under both orders of positions, and the Random row."""
+
+import math
+import statistics
+from pathlib import Path
+
+from createrec.files import read_json
+from createrec.matching import STATISTICS_FILE
+from createrec.paper.names import dataset_name, metric_name
+from createrec.paper.records import Results
+from createrec.paper.render import Sheet, Shown, to_markdown
+from createrec.paper.reported import reported_values
+
+POSITIONS = ("newest", "oldest")
+METRICS = ("ndcg@10", "recall@100", "coverage@10")
+CUTOFF = 10
+
+
+def _reported(dataset: str, model: str, metric: str) -> float:
+    """What Table 2 of the paper says, in %."""
+    found = [
+        row.value
+        for row in reported_values()
+        if (row.table, row.dataset, row.model, row.metric) == ("table2", dataset, model, metric)
+    ]
+    (value,) = found
+    return value
+
+
+def positions_part(folder: Path) -> str:
+    """SASRec with positions from the newest and from the oldest item beside the paper's row, and how far each is off.
+
+    Args:
+        folder: holds `DATASET/sasrec/decide-ORDER/seedN/record.json`.
+    """
+    rows, distances = [], []
+    for dataset in sorted(path.name for path in folder.iterdir()):
+        metrics = {
+            order: [
+                read_json(path)["metrics"]
+                for path in sorted((folder / dataset / "sasrec" / f"decide-{order}").glob("seed*/record.json"))
+            ]
+            for order in POSITIONS
+        }
+        off = dict.fromkeys(POSITIONS, 0.0)
+        cells = []
+        for metric in METRICS:
+            paper = _reported(dataset, "sasrec", metric)
+            ours = {order: 100 * statistics.fmean(one[metric] for one in metrics[order]) for order in POSITIONS}
+            for order in POSITIONS:
+                off[order] += abs(math.log(ours[order] / paper))
+            cells.append(Shown(", ".join(f"{value:.2f}" for value in (*ours.values(), paper))))
+        seeds = len(metrics[POSITIONS[0]])
+        cells += [Shown(", ".join(f"{off[order]:.2f}" for order in POSITIONS))]
+        rows.append(((f"{dataset_name(dataset)} ({seeds} seed{'s' if seeds > 1 else ''})",), tuple(cells)))
+        distances.append(off)
+    sums = ", ".join(f"{sum(off[order] for off in distances):.2f} for {order}" for order in POSITIONS)
+    caption = (
+        f"SASRec with the same settings: {', '.join(POSITIONS)}, the paper; in %. Off: logarithms of ours over the "
+        f"paper's, without sign, summed ({', '.join(POSITIONS)}). In all: {sums}."
+    )
+    columns = (*(metric_name(metric) for metric in METRICS), "Off")
+    return to_markdown(Sheet("positions", "", caption, (), ("Dataset",), columns, tuple(rows)))
+
+
+def random_row_part(results: Results) -> str:
+    """How many test users the paper's Random row implies: its coverage beside that of our number of test users."""
+    rows = []
+    for dataset in results.config.table2.datasets:
+        path = results.splits / dataset / "temporal" / STATISTICS_FILE
+        if path.exists():
+            facts = read_json(path)
+            implied = 100 * (1 - (1 - CUTOFF / facts["items"]) ** facts["test_users"])
+            paper = _reported(dataset, "random", f"coverage@{CUTOFF}")
+            cells = (f"{facts['test_users']:,}", f"{implied:.2f}", f"{paper:.2f}")
+            rows.append(((dataset_name(dataset),), tuple(map(Shown, cells))))
+    caption = f"Coverage@{CUTOFF} of Random, in %."
+    columns = ("Test users by the rule above", "The coverage that they imply", "The paper")
+    return to_markdown(Sheet("random", "", caption, (), ("Dataset",), columns, tuple(rows)))
