@@ -9,13 +9,14 @@ from collections.abc import Sequence
 
 from createrec import __version__
 from createrec.errors import CreaterecError
+from createrec.options import Commands
 
 AREAS = ("data", "runs", "tuning", "paper", "doctor")
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line; each area registers its own commands."""
-    root = argparse.ArgumentParser(prog="createrec", description="CREATE (arXiv 2602.23471), reproduced")
+    root = Commands(prog="createrec", description="CREATE (arXiv 2602.23471), reproduced")
     root.add_argument("--version", action="version", version=f"createrec {__version__}")
     commands = root.add_subparsers(metavar="COMMAND", required=True)
     for area in AREAS:

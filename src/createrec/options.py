@@ -15,6 +15,39 @@ if TYPE_CHECKING:
 RESULTS = Path("results")
 
 
+class Commands(argparse.ArgumentParser):
+    """A parser that loses nothing it was given: see `_Given`."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings, allow_abbrev=False)
+        self.register("action", None, _Given)
+
+
+class _Given(argparse.Action):
+    """Stores an option's value; what is given twice would lose the first value without a word.
+
+    An option with several values takes those of every time (`--set a=1 --set b=2`); one with a single value is refused
+    the second time.
+    """
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        given = namespace.__dict__.setdefault("_given", set())
+        if self.dest in given:
+            if self.nargs is None:
+                parser.error(
+                    f"{option_string} is given twice: {getattr(namespace, self.dest)} and {values}; give it once"
+                )
+            values = [*getattr(namespace, self.dest), *values]
+        given.add(self.dest)
+        setattr(namespace, self.dest, values)
+
+
 def add_config(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--config", nargs="+", type=Path, default=[Path("config.yaml")], help="config.yaml and its overlays, in order"

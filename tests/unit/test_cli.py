@@ -1,5 +1,7 @@
 """The command line: what it does for a small dataset from file to recommendation, and how it says what is wrong."""
 
+import argparse
+import contextlib
 import csv
 import json
 
@@ -323,3 +325,36 @@ def test_models_lists_every_kind_with_its_code(capsys):
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(CATALOGUE)
     assert ["graph", "lightgcn", "LightGCN", "createrec.models.lightgcn:LightGCNEncoder"] in [x.split() for x in lines]
+
+
+def test_an_option_with_several_values_takes_those_of_every_time():
+    options = cli.parser().parse_args(["run", "mine", "sasrec", "--set", "a=1", "b=2", "--seed", "3", "--set", "c=4"])
+    assert (options.set, options.seed) == (["a=1", "b=2", "c=4"], 3)
+    overlays = cli.parser().parse_args(["stats", "mine", "--config", "one.yaml", "--config", "two.yaml"]).config
+    assert [path.name for path in overlays] == ["one.yaml", "two.yaml"]
+
+
+def test_no_option_loses_what_it_was_given_first(capsys):
+    """Whatever an option of any command is given twice, it keeps both or says that it cannot."""
+    (commands,) = (action for action in cli.parser()._actions if action.choices)
+    tried = 0
+    for name, command in commands.choices.items():
+        for action in command._actions:
+            if action.option_strings and action.nargs != 0 and not isinstance(action, argparse._HelpAction):
+                flag, value = action.option_strings[0], str(next(iter(action.choices or ["1"])))
+                known = argparse.Namespace()
+                with contextlib.suppress(SystemExit):
+                    command.parse_known_args([flag, value, flag, value], known)
+                kept = getattr(known, action.dest)
+                said = capsys.readouterr().err
+                assert kept == 2 * [kept[0]] if action.nargs else f"{flag} is given twice" in said, (name, flag)
+                tried += 1
+    assert tried > 60
+
+
+def test_a_setting_given_twice_is_refused(project, capsys):
+    ways = (["dropout=0.1", "dropout=0.2"], ["training.epochs=1", 'training={"batch_size": 8}'])
+    for pairs in ways:
+        arguments = ["run", "mine", "sasrec", "--config", str(project / "config.yaml"), "--set", *pairs]
+        assert cli.main(arguments) == 2
+        assert "before; give it once" in capsys.readouterr().err

@@ -217,6 +217,8 @@ def _overrides(pairs: list[str]) -> dict[str, Any]:
             inner = inner.setdefault(parent, {})
             if not isinstance(inner, dict):
                 raise ConfigError(f"--set {pair}: '{parent}' was given a value of its own before")
+        if leaf in inner:
+            raise ConfigError(f"--set {pair}: '{key}' was given {json.dumps(inner[leaf])} before; give it once")
         inner[leaf] = value
     return settings
 
