@@ -10,8 +10,9 @@ import torch
 from support import ALIGNMENTS, GRAPHS, SEQUENCES, TRAINABLE, run_of, small_split, typed_settings
 
 from createrec.config import EvaluationConfig
-from createrec.evaluation.ranking import rank, target_ranks, top_items
+from createrec.evaluation.ranking import rank
 from createrec.models.registry import build_model
+from createrec.ops.ranking import target_ranks, top_items
 from createrec.randomness import Randomness
 from createrec.runs.run import load_trained, save_trained, train_run, training_data
 from createrec.training.trainer import train

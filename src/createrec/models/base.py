@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from createrec.data.batch import Batch, QueryBatch, TrainingData
 from createrec.models.phases import Phase
+from createrec.ops.products import products
 from createrec.randomness import Randomness
 
 
@@ -67,13 +68,14 @@ class Recommender(nn.Module):
         Args:
             states: what `user_states` says of these queries, where that is at hand.
         """
-        scores = (self.user_states(queries) if states is None else states) @ item_vectors.T
+        scores = products(self.user_states(queries) if states is None else states, item_vectors)
         stateless = torch.zeros_like(queries.users, dtype=torch.bool)
         if self.needs_known_user:
             stateless |= queries.users < 0
         if self.needs_history:
             stateless |= queries.histories.lengths == 0
-        scores[stateless] = self.item_counts.to(scores.dtype)
+        if stateless.any():
+            scores[stateless] = self.item_counts.to(scores.dtype)
         return scores
 
 

@@ -15,10 +15,10 @@ from createrec.data.batch import QueryBatch
 from createrec.data.interactions import Interactions
 from createrec.data.split import Split
 from createrec.errors import ConfigError, DataError
-from createrec.evaluation.ranking import remove_seen_, top_items
 from createrec.files import atomic_path, read_json
 from createrec.matching import Preparations
 from createrec.ops.ragged import Sequences
+from createrec.ops.ranking import remove_seen_, top_items
 from createrec.plan import Run
 from createrec.runs.run import check_model_file, load_trained, run_of_slice
 

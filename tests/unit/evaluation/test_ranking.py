@@ -10,8 +10,9 @@ from createrec.data.split import Queries
 from createrec.errors import TrainingError
 from createrec.evaluation import ranking
 from createrec.evaluation.metrics import coverage_at_k, metrics
-from createrec.evaluation.ranking import OUT_OF_REACH, query_batch, rank, remove_seen_, target_ranks, top_items
+from createrec.evaluation.ranking import OUT_OF_REACH, query_batch, rank
 from createrec.models.base import Recommender
+from createrec.ops.ranking import plain_top_items, remove_seen_, target_ranks, top_items
 from createrec.randomness import Randomness
 
 
@@ -48,6 +49,7 @@ def sorted_items(row):
 def test_top_items_equal_a_full_sort(name, k):
     scores = TABLES[name]
     found = top_items(torch.from_numpy(scores), k)
+    assert found.equal(plain_top_items(torch.from_numpy(scores), min(k, scores.shape[1])))
     assert found.tolist() == [sorted_items(row.tolist())[:k] for row in scores]
 
 
@@ -58,6 +60,11 @@ def test_ranks_equal_a_full_sort(name):
         targets = np.random.default_rng(draw).integers(scores.shape[1], size=len(scores))
         expected = [sorted_items(row.tolist()).index(t) + 1 for row, t in zip(scores, targets, strict=True)]
         assert target_ranks(torch.from_numpy(scores), torch.from_numpy(targets)).tolist() == expected
+
+
+def test_a_target_that_scores_nan_has_no_rank():
+    scores = torch.tensor([[1.0, torch.nan, 3.0], [1.0, torch.nan, 3.0]])
+    assert target_ranks(scores, torch.tensor([1, 0])).tolist() == [0, 2]
 
 
 def test_remove_seen_removes_the_history_and_nothing_else():

@@ -7,7 +7,7 @@ import torch
 from multi_support import SETTINGS, disjoint_data, disjoint_rows, first_batch, queries_of, small_model
 from support import random_rows, same_state, training_data_of
 
-from createrec.evaluation.ranking import remove_seen_
+from createrec.ops.ranking import remove_seen_
 from createrec.training.trainer import CheckpointPlan, train
 
 ITEMS = 25
