@@ -13,11 +13,12 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -33,10 +34,20 @@ from createrec.errors import ConfigError, known_names
 from createrec.exhibits import EXHIBITS, SWEPT
 from createrec.kinds import choice, kind, name_of, of_role, stand_alone
 
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-Weight = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+
+def _number(value: Any) -> Any:
+    """YAML reads `yes`, `no`, `on` and `off` as truth values, which would count as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number, not yes or no")
+    return value
+
+
+_NotTruth = BeforeValidator(_number)
+Fraction = Annotated[float, Field(ge=0, lt=1), _NotTruth]
+Positive = Annotated[float, Field(gt=0), _NotTruth]
+Weight = Annotated[float, Field(ge=0), _NotTruth]
+Count = Annotated[int, Field(ge=1), _NotTruth]
+Seeds = tuple[Annotated[int, _NotTruth], ...]
 
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """Names of datasets, models and variants: they become folders and words of commands, and no more than that."""
@@ -61,6 +72,15 @@ class Strict(BaseModel):
     """Frozen, and no key but the declared ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _listed_once(self) -> Self:
+        """A seed that stands twice counts as two, with no deviation between them; a model has two columns."""
+        for name in type(self).model_fields:
+            listed = getattr(self, name)
+            if isinstance(listed, tuple) and (twice := [one for n, one in enumerate(listed) if one in listed[:n]]):
+                raise ValueError(f"{name}: {json.dumps(twice[0])} stands there twice; name each once")
+        return self
 
 
 # --- training -----------------------------------------------------------------------------------------------------
@@ -686,7 +706,7 @@ else:
 class TableConfig(Strict):
     datasets: tuple[str, ...]
     models: tuple[str, ...]
-    seeds: tuple[int, ...]
+    seeds: Seeds
 
 
 class SweepConfig(Strict):
@@ -694,26 +714,26 @@ class SweepConfig(Strict):
 
     datasets: tuple[str, ...] = ()
     values: tuple[float, ...] = ()
-    seeds: tuple[int, ...] = ()
+    seeds: Seeds = ()
 
 
 class AlignmentAblation(Strict):
     datasets: tuple[str, ...] = ()
     graphs: tuple[GraphEncoderName, ...] = ()
     alignments: tuple[AlignmentName, ...] = ()
-    seeds: tuple[int, ...] = ()
+    seeds: Seeds = ()
 
 
 class BackboneAblation(Strict):
     datasets: tuple[str, ...] = ()
     sequences: tuple[SequenceEncoderName, ...] = ()
     graphs: tuple[GraphEncoderName, ...] = ()
-    seeds: tuple[int, ...] = ()
+    seeds: Seeds = ()
 
 
 class CurvesConfig(Strict):
     datasets: tuple[str, ...]
-    seeds: tuple[int, ...]
+    seeds: Seeds
 
 
 class OtherTraining(Strict):
@@ -734,7 +754,7 @@ class SensitivityConfig(Strict):
     trainings: dict[str, OtherTraining] = Field(
         default_factory=dict, description="reading, as it is shown (`positions=oldest`) -> trainings"
     )
-    seeds: tuple[int, ...] = ()
+    seeds: Seeds = ()
 
 
 class PublishedGrid(Strict):
@@ -764,7 +784,7 @@ class ValidationConfig(Strict):
 
     datasets: tuple[str, ...] = ()
     models: dict[str, PublishedGrid] = Field(default_factory=dict)
-    seeds: tuple[int, ...] = ()
+    seeds: Seeds = ()
 
 
 class BeyondConfig(Strict):
@@ -774,7 +794,7 @@ class BeyondConfig(Strict):
     leave_one_out: tuple[str, ...] = Field((), description="datasets in the setup of Table 3")
     beside: tuple[str, ...] = Field((), description="models of the paper, where its table has them")
     models: tuple[str, ...] = Field((), description="simple baselines")
-    seeds: tuple[int, ...] = ()
+    seeds: Seeds = ()
 
 
 class AblationsConfig(Strict):

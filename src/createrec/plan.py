@@ -172,6 +172,11 @@ def resolve(
     for holder in (resolved, resolved.get("sequence", {})):
         if "max_length" in holder and holder["max_length"] is None:
             holder["max_length"] = config.datasets[dataset].max_length
+        if "heads" in holder and resolved["dimension"] % holder["heads"]:
+            raise ConfigError(
+                f"models.{model} for {dataset}: dimension {resolved['dimension']} is not a multiple of heads "
+                f"{holder['heads']}; change one of them"
+            )
     return resolved
 
 

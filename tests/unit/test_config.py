@@ -54,6 +54,12 @@ def test_the_projects_configuration_and_its_overlays_are_valid():
         ({"models": {"l": {"kind": "lightgcn", "graph_last": 3, "graph_percent": 5}}}, ["graph_last", "exclude"]),
         ({"evaluation": {"target": "middle"}}, ["evaluation.target", "middle"]),
         ({"evaluation": {"cutoffs": []}}, ["evaluation.cutoffs", "at least 1"]),
+        ({"evaluation": {"cutoffs": [10, 10]}}, ["evaluation: cutoffs: 10 stands there twice; name each once"]),
+        ({"table2": {"seeds": [0, 0, 1]}}, ["table2: seeds: 0 stands there twice"]),
+        ({"table2": {"models": ["sasrec", "sasrec"]}}, ['table2: models: "sasrec" stands there twice']),
+        ({"ablations": {"barlow_weight": {"values": [0.2, 0.20]}}}, ["barlow_weight: values: 0.2 stands there twice"]),
+        ({"table2": {"seeds": [True]}}, ["table2.seeds.0: expected a number, not yes or no"]),
+        ({"models": {"sasrec": {"kind": "sasrec", "dropout": False}}}, ["dropout: expected a number, not yes or no"]),
     ],
 )
 def test_a_wrong_key_or_value_is_named(overlay, words):

@@ -103,6 +103,13 @@ def test_what_does_not_exist_is_named(config, arguments, message):
         resolve(config, *arguments)
 
 
+@pytest.mark.parametrize("name", ["sasrec", "create"])
+def test_heads_that_do_not_divide_the_dimension_are_refused_before_anything_trains(config, name):
+    heads = {"heads": 3} if name == "sasrec" else {"sequence": {"heads": 3}}
+    with pytest.raises(ConfigError, match=rf"models.{name} for \S+: dimension \d+ is not a multiple of heads 3"):
+        resolve(config, next(iter(config.datasets)), name, heads)
+
+
 def test_the_rankings_switch_follows_dataset_and_setup(config):
     assert make_run(config, BEAUTY, "sasrec").evaluation["remove_seen"] is True
     assert make_run(config, "yambda-50m", "sasrec").evaluation["remove_seen"] is False
