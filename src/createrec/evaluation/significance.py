@@ -21,10 +21,24 @@ _CHUNK = 100  # bootstrap draws at a time: bounds memory at _CHUNK * users * 8 b
 
 @dataclass(frozen=True)
 class Ranks:
-    """Per-user ranks of one run: aligned integer arrays of shape (users,); ranks count from 1."""
+    """Per-user ranks of one run: aligned integer arrays of shape (queries,); ranks count from 1.
+
+    A user has one query, or one for each draw of random targets.
+    """
 
     user: NDArray[np.int64]
+    draw: NDArray[np.int64]
     rank: NDArray[np.int64]
+
+    def scores(self, metric: str) -> Floats:
+        """One score per user, shape (users,), in the order of their indices: the mean over draws."""
+        _, place, queries = np.unique(self.user, return_inverse=True, return_counts=True)
+        return np.bincount(place, weights=per_user(self.rank, metric)) / queries
+
+    def mean(self, metric: str) -> float:
+        """What the record says: the mean over users, and over draws."""
+        values = per_user(self.rank, metric)
+        return float(np.mean([values[self.draw == draw].mean() for draw in np.unique(self.draw)]))
 
 
 def read_ranks(path: Path) -> Ranks:
@@ -38,8 +52,10 @@ def read_ranks(path: Path) -> Ranks:
 
     columns = ("user", "rank")
     try:
-        table = parquet.read_table(path, columns=list(columns))
+        table = parquet.read_table(path)
         user, rank = (np.asarray(table.column(name), dtype=np.int64) for name in columns)
+        drawn = "draw" in table.column_names  # absent where there is one draw
+        draw = np.asarray(table.column("draw"), dtype=np.int64) if drawn else np.zeros_like(user)
     except (pyarrow.ArrowException, KeyError, ValueError, OSError) as error:
         raise DataError(
             f"{path}: expected a parquet file with integer columns {', '.join(columns)} ({error}); "
@@ -47,7 +63,7 @@ def read_ranks(path: Path) -> Ranks:
         ) from None
     if rank.size and rank.min() < 1:
         raise DataError(f"{path}: ranks count from 1, found {rank.min()}; evaluate the run again")
-    return Ranks(user, rank)
+    return Ranks(user, draw, rank)
 
 
 def per_user(rank: NDArray[np.int64], metric: str) -> Floats:

@@ -14,7 +14,6 @@ from createrec.evaluation.significance import (
     bootstrap_means,
     holm,
     paired_t,
-    per_user,
     percentile_interval,
     read_ranks,
     wilcoxon,
@@ -284,10 +283,10 @@ class _Ranks:
             return None
         ranks = read_ranks(path)
         first, where = self.first = self.first or (ranks, path)
-        if not np.array_equal(ranks.user, first.user):
+        if not (np.array_equal(ranks.user, first.user) and np.array_equal(ranks.draw, first.draw)):
             raise DataError(f"{path} and {where}: not the same users in the same order; evaluate both again")
         measured = record["metrics"].get("ndcg@10")
-        if measured is not None and abs(per_user(ranks.rank, "ndcg@10").mean() - measured) > _AGREEMENT:
+        if measured is not None and abs(ranks.mean("ndcg@10") - measured) > _AGREEMENT:
             raise DataError(f"{path}: its NDCG@10 is not that of the record beside it; evaluate the run again")
         return ranks
 
@@ -302,9 +301,7 @@ def _tested_dataset(results: Results, table: str, dataset: str) -> Iterator[Test
     label = "; ".join(results.labels(results.cells(table, dataset)))
     present = [model for model in models if ranks[model]]
     for metric in TESTED[table]:
-        scores: dict[str, Floats] = {
-            model: np.stack([per_user(one.rank, metric) for one in ranks[model]]) for model in present
-        }
+        scores: dict[str, Floats] = {model: np.stack([one.scores(metric) for one in ranks[model]]) for model in present}
         drawn: Mapping[str, Floats] = {}
         if "create" in present and len(present) > 1:
             drawn = dict(zip(present, bootstrap_means(list(scores.values()), DRAWS, BOOTSTRAP_SEED).T, strict=True))

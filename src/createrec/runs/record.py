@@ -58,13 +58,13 @@ def _sensitivity(run: Run, evaluation: EvaluationConfig) -> Iterator[tuple[str, 
 
 def measure(
     model: Recommender, split: Split, fold: str, evaluation: EvaluationConfig
-) -> tuple[dict[str, float | None], Queries, Ranking]:
+) -> tuple[dict[str, float | None], list[tuple[Queries, Ranking]]]:
     """Ranks a fold's queries under some switches.
 
     Returns:
         The metrics (each None where these switches leave nobody to ask; of several draws of random targets the means,
-        and beside each, as `spread NAME`, the sample standard deviation over draws); the queries and their ranking (of
-        the first draw).
+        and beside each, as `spread NAME`, the sample standard deviation over draws); the queries of each draw and their
+        ranking.
     """
     items = split.item_count
     if evaluation.coverage_of == "training":
@@ -74,8 +74,7 @@ def measure(
     for draw in range(evaluation.target_draws if evaluation.target == "random" else 1):
         queries = split.queries(fold, evaluation, draw)
         if not len(queries):
-            nobody = Ranking(np.empty(0, dtype=np.int64), np.empty((0, 0), dtype=np.int64))
-            return dict.fromkeys(names_of_metrics(evaluation.cutoffs)), queries, nobody
+            return dict.fromkeys(names_of_metrics(evaluation.cutoffs)), []
         ranking = rank(
             model,
             queries,
@@ -87,13 +86,13 @@ def measure(
     values: dict[str, float | None] = {name: statistics.fmean(one[name] for one in measured) for name in measured[0]}
     if len(measured) > 1:
         values |= {f"spread {name}": statistics.stdev(one[name] for one in measured) for name in measured[0]}
-    return values, *kept[0]
+    return values, kept
 
 
 def evaluate_run(
     run: Run, split: Split, facts: Mapping[str, Any], model: Recommender, training: Mapping[str, Any]
 ) -> tuple[dict[str, Any], pa.Table]:
-    """The run's record, and its ranks per user (columns user, rank).
+    """The run's record, and its ranks (columns user, rank, and draw where random targets are drawn several times).
 
     Args:
         facts: the split's statistics and the data's label.
@@ -104,7 +103,7 @@ def evaluate_run(
     refuse_unasked(run, split)
     evaluation = EvaluationConfig(**run.evaluation)
     started = time.perf_counter()
-    values, queries, ranking = measure(model, split, run.fold, evaluation)
+    values, draws = measure(model, split, run.fold, evaluation)
     seconds = time.perf_counter() - started
     sensitivity = {name: measure(model, split, run.fold, other)[0] for name, other in _sensitivity(run, evaluation)}
     record = {
@@ -129,7 +128,12 @@ def evaluate_run(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     # Not the targets: who took what is data, whose licences forbid passing it on; the split and its switches fix them.
-    columns = {"user": queries.user, "rank": ranking.ranks}
+    columns = {
+        "user": np.concatenate([queries.user for queries, _ in draws]),
+        "rank": np.concatenate([ranking.ranks for _, ranking in draws]),
+    }
+    if len(draws) > 1:
+        columns["draw"] = np.repeat(np.arange(len(draws)), [len(queries) for queries, _ in draws])
     return record, pa.table({name: column.astype(np.int32) for name, column in columns.items()})
 
 

@@ -11,6 +11,7 @@ from scipy import stats
 
 from createrec.errors import DataError
 from createrec.evaluation.significance import (
+    Ranks,
     bootstrap_means,
     holm,
     paired_t,
@@ -119,6 +120,13 @@ def test_ranks_are_read_back(tmp_path):
     ranks = read_ranks(path)
     assert ranks.user.tolist() == [0, 2]
     assert ranks.rank.tolist() == [1, 30]
+    assert ranks.draw.tolist() == [0, 0]
+
+
+def test_draws_are_averaged_by_user():
+    ranks = Ranks(np.array([2, 7, 2, 7, 9]), np.array([0, 0, 1, 1, 1]), np.array([1, 30, 2, 1, 1]))
+    np.testing.assert_allclose(ranks.scores("recall@1"), [0.5, 0.5, 1.0])
+    assert ranks.mean("recall@1") == pytest.approx((1 / 2 + 2 / 3) / 2)
 
 
 @pytest.mark.parametrize("columns", [{"rank": [1]}, {"user": [0], "rank": [0]}])

@@ -12,6 +12,7 @@ from createrec.data.split import split, statistics
 from createrec.errors import DataError
 from createrec.evaluation.metrics import metrics
 from createrec.evaluation.ranking import rank
+from createrec.evaluation.significance import read_ranks
 from createrec.files import write_json
 from createrec.matching import IDENTITY, Preparations
 from createrec.plan import Run
@@ -46,6 +47,23 @@ def test_the_record_holds_the_metrics_of_its_ranks(evaluated):
         "fold": "test",
         "label": "made",
     }
+
+
+def test_several_draws_of_random_targets_are_in_the_ranks_and_average_to_the_record(evaluated, tmp_path):
+    made, run, model, (record, _) = evaluated
+    drawn = replace(run, evaluation=run.evaluation | {"target": "random", "target_draws": 3})
+    facts = {key: record[key] for key in ("history", "best_epoch", "parameters", "device", "peak_memory_bytes")}
+    facts |= {"code_version": "0.1.0+0", "seconds": 1.0}
+    record, table = evaluate_run(drawn, made, record["data"], model, facts)
+    write_record(record, table, tmp_path / "record.json", tmp_path / "ranks.parquet")
+    ranks = read_ranks(tmp_path / "ranks.parquet")
+    users = len(np.unique(ranks.user))
+    assert len(ranks.rank) == 3 * users and np.unique(ranks.draw).tolist() == [0, 1, 2]
+    assert len({tuple(ranks.rank[ranks.draw == draw]) for draw in range(3)}) > 1
+    for metric in ("ndcg@10", "recall@100"):
+        assert ranks.mean(metric) == pytest.approx(record["metrics"][metric])
+        assert ranks.scores(metric).shape == (users,)
+        assert ranks.scores(metric).mean() == pytest.approx(record["metrics"][metric])
 
 
 def test_each_switch_is_measured_by_itself(evaluated):
