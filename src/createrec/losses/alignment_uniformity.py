@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from createrec.ops.unit_pairs import log_sum_of_pairs
+
 
 def alignment(first: Tensor, second: Tensor) -> Tensor:
     """Mean squared distance of the pairs (row b of `first`, row b of `second`)."""
@@ -21,10 +23,8 @@ def uniformity(vectors: Tensor) -> Tensor:
     count = len(vectors)
     if count < 2:
         return vectors.sum() * 0.0
-    unit = F.normalize(vectors, dim=1)
-    # Squared distance of unit vectors: 2 - 2 cosine. Each pair stands twice in the matrix, the diagonal never.
-    exponents = (4 * (unit @ unit.T) - 4).fill_diagonal_(-torch.inf)
-    return torch.logsumexp(exponents.view(-1), 0) - math.log(count * (count - 1))
+    # Squared distance of unit vectors: 2 - 2 cosine. Each pair counts twice, above and below.
+    return log_sum_of_pairs(F.normalize(vectors, dim=1), 4.0) - 4 - math.log(count * (count - 1))
 
 
 def pair_uniformity(first: Tensor, second: Tensor) -> Tensor:

@@ -1,28 +1,22 @@
 """One-way guidance of LOOM (reconstruction): what the teacher scores, the student learns (Table 3)."""
 
-import math
-
-import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from createrec.ops.divergence import guided_divergence
 
 
-def confidence(log_probabilities: Tensor) -> Tensor:
-    """1 - H / log I of distributions [batch, items]: 0 for a uniform one, 1 for a certain one; [batch]."""
-    entropy = -(log_probabilities.exp() * log_probabilities).sum(1)
-    return 1 - entropy / math.log(log_probabilities.shape[1])
+def guidance(
+    teacher_states: Tensor, teacher_items: Tensor, student_states: Tensor, student_items: Tensor, temperature: float
+) -> Tensor:
+    """Mean of c_u tau^2 KL(p_u || q_u); no gradient reaches the teacher.
 
+        p_u = softmax(<h_u, E> / tau),  q_u = softmax(<o_u, O> / tau),  c_u = 1 - H(p_u) / log I
 
-def guidance(teacher: Tensor, student: Tensor, temperature: float) -> Tensor:
-    """Mean of c_u tau^2 KL(softmax(teacher / tau) || softmax(student / tau)); no gradient reaches the teacher.
+    The confidence c_u is 0 for a teacher to whom all items are alike, and 1 for one who is certain.
 
     Args:
-        teacher, student: scores [batch, items].
+        teacher_states, teacher_items: h_u [batch, d] and E [items, d].
+        student_states, student_items: o_u [batch, e] and O [items, e].
         temperature: tau.
     """
-    with torch.no_grad():
-        wanted = F.log_softmax(teacher / temperature, dim=1)
-        weight = confidence(wanted) * temperature**2
-    given = F.log_softmax(student / temperature, dim=1)
-    divergence = (wanted.exp() * (wanted - given)).sum(1)
-    return (weight * divergence).mean()
+    return guided_divergence(teacher_states, teacher_items, student_states, student_items, temperature)

@@ -30,9 +30,8 @@ from createrec.models.phases import TRAIN, Phase
 from createrec.models.sasrec import SASRecEncoder
 from createrec.models.sequence_encoder import INITIAL_STD, query_blocks, training_rows
 from createrec.ops.cross_entropy import linear_cross_entropy
-from createrec.ops.propagation import symmetric_product
+from createrec.ops.propagation import Relations, sum_of_gated_layers
 from createrec.ops.ragged import Packed, Sequences, pack
-from createrec.ops.sparse import SparseMatrix
 from createrec.randomness import Randomness
 
 
@@ -71,25 +70,12 @@ class Carrier(nn.Module):
         self.layers, self.recency = config.layers, config.recency
         first, second, self.weights = relations(data, config.window, config.neighbours, config.recency)
         self.theta = nn.Parameter(torch.zeros(len(first), device=data.device))
-        row, column = torch.cat([first, second]), torch.cat([second, first])
-        order = torch.argsort(row * data.item_count + column)
-        self.relation = torch.arange(len(first), device=data.device).repeat(2)[order]
-        self.row, self.column = row[order].int(), column[order].int()
-        degree = torch.bincount(self.row, minlength=data.item_count)
-        self.offsets = torch.cat([degree.new_zeros(1), degree.cumsum(0)]).int()
+        self.relations = Relations.between(first, second, data.item_count)
 
     def items(self, item_table: Tensor) -> Tensor:
         """O [items, d]; an item without relations keeps its share of its own vector."""
-        gated = (self.weights * torch.sigmoid(self.theta))[self.relation]
-        total = gated.new_zeros(len(item_table)).index_add(0, self.row, gated)
-        scale = total.clamp_min(torch.finfo(total.dtype).tiny).rsqrt()
-        values = gated * scale[self.row] * scale[self.column]
-        matrix = SparseMatrix(self.offsets, self.column, values)
-        layer = mixed = item_table
-        for _ in range(self.layers):
-            layer = symmetric_product(matrix, layer)
-            mixed = mixed + layer
-        return mixed / (self.layers + 1)
+        gates = self.weights * torch.sigmoid(self.theta)
+        return sum_of_gated_layers(item_table, gates, self.relations, self.layers) / (self.layers + 1)
 
     def users(self, packed: Packed, vectors: Tensor) -> Tensor:
         """o_u [batch, d] of packed histories over O; zero for an empty one."""
@@ -128,9 +114,7 @@ class LOOM(Recommender):
             items = self.carrier.items(self.item_table)
             users = self.carrier.users(packed, items)
         if guided:
-            with torch.no_grad():
-                teacher = local.wanted @ self.item_table.T
-            terms["guidance"] = guidance(teacher, users @ items.T, self.config.temperature)
+            terms["guidance"] = guidance(local.wanted, self.item_table, users, items, self.config.temperature)
         if fused:
             targets = sequences.values[sequences.offsets[packed.rows + 1] - 1]
             terms["fused"] = linear_cross_entropy(self._join(local.wanted, users), self._table(items), targets)

@@ -1,5 +1,6 @@
 """Sparse products with hand-written gradients: how graph models pass vectors along edges."""
 
+import warnings
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -150,27 +151,106 @@ def hop_to_rows(dense: Tensor, matrix: SparseMatrix) -> Tensor:
     return _HopToRows.apply(dense, matrix)
 
 
-class _DenseGradient(torch.autograd.Function):
-    """Gives a product S X, made with X detached, its gradient for X: S again, because S is symmetric."""
+@dataclass(frozen=True)
+class Relations:
+    """Undirected relations between different nodes, as a matrix with an entry each way.
 
-    @staticmethod
-    def forward(ctx: Any, product: Tensor, dense: Tensor, matrix: SparseMatrix) -> Tensor:
-        ctx.matrix = matrix
-        return product.view_as(product)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        return grad, ctx.matrix @ grad.contiguous(), None
-
-
-def symmetric_product(matrix: SparseMatrix, dense: Tensor) -> Tensor:
-    """S X with gradients for the values of S and for X; torch has the former alone in a fast kernel.
-
-    The plain reference: `S @ dense` with a dense, symmetric S.
+    Attributes:
+        offsets: int32 [nodes + 1].
+        row, column: int32 [entries], row by row.
+        relation: int64 [entries], whose entry it is.
+        entries: int64 [2, relations], where the two of each relation stand.
     """
-    product = matrix @ dense.detach()
-    detached = SparseMatrix(matrix.offsets, matrix.columns, matrix.values.detach())
-    return _DenseGradient.apply(product, dense, detached)
+
+    offsets: Tensor
+    row: Tensor
+    column: Tensor
+    relation: Tensor
+    entries: Tensor
+
+    @classmethod
+    def between(cls, first: Tensor, second: Tensor, nodes: int) -> "Relations":
+        """Of each relation's two ends, int64 [relations] each."""
+        row, column = torch.cat([first, second]), torch.cat([second, first])
+        order = torch.argsort(row * nodes + column)
+        entries = torch.empty_like(order)
+        entries[order] = torch.arange(len(order), device=order.device)
+        degree = torch.bincount(row, minlength=nodes)
+        return cls(
+            offsets=F.pad(degree.cumsum(0), (1, 0)).int(),
+            row=row[order].int(),
+            column=column[order].int(),
+            relation=torch.arange(len(first), device=order.device).repeat(2)[order],
+            entries=entries.view(2, -1),
+        )
+
+    def sums(self, values: Tensor) -> Tensor:
+        """Sums of each row's entries, [entries] -> [nodes]."""
+        return torch.segment_reduce(values, "sum", offsets=self.offsets.long(), unsafe=True)
+
+    def join(self, values: Tensor) -> Tensor:
+        """Sums of each relation's two entries, [entries] -> [relations]."""
+        return values.index_select(0, self.entries.view(-1)).view_as(self.entries).sum(0)
+
+    def products(self, left: Tensor, right: Tensor) -> Tensor:
+        """<left_row, right_column> of each entry, [entries], for two tables [nodes, d]."""
+        if left.is_cuda:
+            return (left[self.row] * right[self.column]).sum(1)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+            size, nothing = (len(left), len(right)), left.new_zeros(len(self.column))
+            pattern = torch.sparse_csr_tensor(self.offsets, self.column, nothing, size, check_invariants=False)
+        return torch.sparse.sampled_addmm(pattern, left, right.T, beta=0.0).values()
+
+
+class _SumOfGatedLayers(torch.autograd.Function):
+    """See `sum_of_gated_layers`."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, gates: Tensor, relations: Relations, layers: int) -> Tensor:
+        gated = gates.index_select(0, relations.relation)
+        scale = relations.sums(gated).clamp_min_(torch.finfo(gates.dtype).tiny).rsqrt_()
+        both = scale.index_select(0, relations.row).mul_(scale.index_select(0, relations.column))
+        matrix = SparseMatrix(relations.offsets, relations.column, gated.mul_(both))
+        found = [table]
+        for _ in range(layers):
+            found.append(matrix @ found[-1])
+        ctx.relations, ctx.matrix = relations, matrix
+        ctx.save_for_backward(scale, both, *found[:-1])
+        return torch.stack(found).sum(0)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """With A_m = G + S G + ... + S^m G: the table's gradient is A_L, that of S is sum_l A_(L-l) X_(l-1)'."""
+        scale, both, *layers = ctx.saved_tensors
+        relations, matrix = ctx.relations, ctx.matrix
+        grad = grad.contiguous()
+        sums = [grad]
+        for _ in layers:
+            sums.append((matrix @ sums[-1]).add_(grad))
+        slopes = relations.products(torch.cat(sums[-2::-1], dim=1), torch.cat(layers, dim=1))
+        # S_ij = a_ij s_i s_j, s = D^-1/2: what a gate does by itself, and through the degree of either end.
+        shared = relations.join(slopes).index_select(0, relations.relation).mul_(matrix.values)
+        through = relations.sums(shared).mul_(scale.square()).mul_(-0.5)
+        each = slopes.mul_(both).add_(through.index_select(0, relations.row))
+        return sums[-1], relations.join(each), None, None
+
+
+def sum_of_gated_layers(table: Tensor, gates: Tensor, relations: Relations, layers: int) -> Tensor:
+    """X + S X + ... + S^L X, S = D^-1/2 a D^-1/2, for a weight of each relation that learns, and for X.
+
+    Args:
+        table: X [nodes, d].
+        gates: a [relations], positive.
+        relations: between the nodes; one without relations has S X = 0.
+        layers: L, 1 or more.
+
+    The plain reference, for a dense, symmetric `a` with the gates at the relations' places:
+    `s = a.sum(1).rsqrt()` (0 where there are no relations), `S = s[:, None] * a * s`,
+    `sum(matrix_power(S, layer) @ X for layer in range(L + 1))`.
+    """
+    return _SumOfGatedLayers.apply(table, gates, relations, layers)
 
 
 @dataclass(frozen=True)

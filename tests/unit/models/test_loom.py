@@ -67,8 +67,9 @@ def test_relations_equal_a_loop(rows, data, window, neighbours, recency):
 def dense_carrier(model):
     """O by dense products, differentiable."""
     carrier = model.carrier
-    gates = (carrier.weights * torch.sigmoid(carrier.theta))[carrier.relation]
-    matrix = torch.zeros(ITEMS, ITEMS).index_put((carrier.row.long(), carrier.column.long()), gates)
+    relations = carrier.relations
+    gates = (carrier.weights * torch.sigmoid(carrier.theta))[relations.relation]
+    matrix = torch.zeros(ITEMS, ITEMS).index_put((relations.row.long(), relations.column.long()), gates)
     assert matrix.equal(matrix.T)
     scale = torch.where(matrix.sum(1) > 0, matrix.sum(1).clamp_min(1e-30).rsqrt(), 0.0)
     matrix = scale[:, None] * matrix * scale

@@ -9,12 +9,13 @@ from torch.nn import functional as F
 from createrec.ops.propagation import (
     ActiveGraph,
     ActiveNodes,
+    Relations,
     hop,
     hop_to_rows,
     leaky_layers,
     mean_of_layers,
     mirror_entries,
-    symmetric_product,
+    sum_of_gated_layers,
 )
 from createrec.ops.sparse import BinaryMatrix, SparseMatrix
 
@@ -90,13 +91,25 @@ def test_a_hop_to_some_rows(bipartite):
     assert hop_to_rows(items, matrix.take(rows[:0])).shape == (0, D)
 
 
-def test_a_symmetric_product_has_both_gradients(bipartite):
-    pattern, dense = sparse(bipartite), randoms(NODES, D)
-    weights = randoms(NODES, NODES, seed=4)
-    where = bipartite.nonzero(as_tuple=True)
-    symmetric = (weights + weights.T) * (bipartite > 0)
-    matrix = SparseMatrix(pattern.offsets, pattern.columns, symmetric[where])
-    same(symmetric_product(matrix, dense), symmetric @ dense, [weights, dense])
+@pytest.mark.parametrize("layers", [1, 2, 3])
+def test_sum_of_gated_layers(bipartite, layers):
+    first, second = bipartite.triu().nonzero(as_tuple=True)
+    relations, table = Relations.between(first, second, NODES), randoms(NODES, D)
+    gates = torch.rand(len(first), dtype=torch.float64, generator=torch.Generator().manual_seed(4)).requires_grad_()
+    dense = torch.zeros_like(bipartite).index_put((first, second), gates)
+    dense = dense + dense.T
+    degree = dense.sum(1)
+    assert degree[-1] == 0
+    scale = torch.where(degree > 0, degree.clamp_min(1e-30).rsqrt(), 0.0)
+    matrix = scale[:, None] * dense * scale
+    plain = sum(torch.linalg.matrix_power(matrix, layer) for layer in range(layers + 1)) @ table
+    same(sum_of_gated_layers(table, gates, relations, layers), plain, [gates, table])
+
+
+def test_no_relations_at_all_leave_the_table_as_it_is():
+    nobody, table = torch.zeros(0, dtype=torch.int64), randoms(NODES, D)
+    gates = torch.zeros(0, dtype=torch.float64, requires_grad=True)
+    same(sum_of_gated_layers(table, gates, Relations.between(nobody, nobody, NODES), 2), table * 1, [table])
 
 
 @pytest.mark.parametrize("layers", [1, 3])
