@@ -513,6 +513,7 @@ def _draw_curves(upper: Axes, lower: Axes, runs: Mapping[int, Curves]) -> None:
                 style: dict[str, Any] = {
                     "color": COLOURS[place % len(COLOURS)],
                     "linestyle": DASHES[place % len(DASHES)],
+                    "marker": "o" if len(curves.losses[term][0]) == 1 else None,  # a line of one point is nothing
                 }
                 name = LOSSES.get(term, term) if first else None
                 upper.plot(*curves.losses[term], **style, label=name)

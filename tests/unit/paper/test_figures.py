@@ -199,6 +199,9 @@ def test_figure2_marks_the_warm_up_and_names_each_term(world):
     assert {"warm-up ends", "global (graph)", "local (sequence)", "alignment (Barlow Twins)"} <= {
         text.strip() for text in shown
     }
+    drawn = {line.get_label(): (len(line.get_xdata()), line.get_marker()) for line in figure.axes[0].lines}
+    assert drawn["global (graph)"] == (2, "None")
+    assert drawn["local (sequence)"] == (1, "o")  # a line of one point would be nothing
     (level,) = [line for line in figure.axes[2].lines if line.get_color() == PAPER]
     assert list(level.get_ydata()) == [1.8, 1.8]  # at the end of the paper's own curve
     assert {"Epoch", "Training loss", "Validation NDCG@10, %"} <= set(shown)
