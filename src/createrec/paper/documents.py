@@ -92,8 +92,13 @@ def five_rows(facts: Facts) -> str:
         )
         for one in facts.main
     ]
+    at_hand = [claim for claim in facts.claims if facts.results.missing(claim.dataset) != NO_DATA]
+    beyond = len(facts.claims) - len(at_hand)
+    counted = f"Of {len(facts.claims)} claims"
+    if beyond:
+        counted += f", {beyond} are about data that could not be had. Of the other {len(at_hand)}"
     note = (
-        f"Of {len(facts.claims)} claims: {_counts(facts.claims)}. Numbers are in %, differences in points of %. "
+        f"{counted}: {_counts(at_hand)}. Numbers are in %, differences in points of %. "
         "Brackets: the 95 % interval over seeds; no bracket: a side has one seed."
     )
     sheet = Sheet(
