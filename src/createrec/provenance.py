@@ -71,7 +71,9 @@ class Sources:
 
     def __init__(self, package: Path = PACKAGE) -> None:
         self.package = package
+        self._names: dict[Path, str] = {}
         self._imports: dict[Path, frozenset[Path]] = {}
+        self._closures: dict[tuple[frozenset[Path], frozenset[Path]], frozenset[Path]] = {}
         self._digests: dict[Path, bytes] = {}
 
     def of_files(self, starts: Iterable[str]) -> list[Path]:
@@ -122,14 +124,15 @@ class Sources:
 
     def _name(self, file: Path) -> str:
         """The file's name wherever the package lies; one from outside keeps its last two parts."""
-        if file.is_relative_to(self.package):
-            return file.relative_to(self.package).as_posix()
-        return "/".join(file.parts[-2:])
+        if file not in self._names:
+            inside = file.is_relative_to(self.package)
+            self._names[file] = file.relative_to(self.package).as_posix() if inside else "/".join(file.parts[-2:])
+        return self._names[file]
 
     def _sorted(self, files: Iterable[Path]) -> list[Path]:
         return sorted(files, key=lambda file: (self._name(file), file))
 
-    def _model(self, settings: Mapping[str, Any]) -> set[Path]:
+    def _model(self, settings: Mapping[str, Any]) -> frozenset[Path]:
         """What the catalogue names for the settings, with all that it imports."""
         return self._closure({self._file(code) for code in _codes(settings)})
 
@@ -146,16 +149,19 @@ class Sources:
         path = root.joinpath(*name.split("."))
         return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
-    def _closure(self, starts: set[Path], ends: Iterable[Path] = ()) -> set[Path]:
+    def _closure(self, starts: set[Path], ends: Iterable[Path] = ()) -> frozenset[Path]:
         """Everything that `starts` import, directly or not, with themselves; not what `ends` and NO_SAY name."""
-        closed = {*ends, *self._paths(NO_SAY)}
-        found: set[Path] = set()
-        waiting = set(starts)
-        while waiting:
-            file = waiting.pop()
-            found.add(file)
-            waiting |= self._imported(file) - closed - found
-        return found
+        question = frozenset(starts), frozenset(ends)
+        if question not in self._closures:
+            closed = {*ends, *self._paths(NO_SAY)}
+            found: set[Path] = set()
+            waiting = set(starts)
+            while waiting:
+                file = waiting.pop()
+                found.add(file)
+                waiting |= self._imported(file) - closed - found
+            self._closures[question] = frozenset(found)
+        return self._closures[question]
 
     def _imported(self, file: Path) -> frozenset[Path]:
         """The files of this package, or of the file's own one, that a file imports; tables (.csv) that it names."""
@@ -165,10 +171,9 @@ class Sources:
             roots = [self.package.parent]
             if not file.is_relative_to(self.package) and _root(file).name not in LIBRARIES:
                 roots.append(_root(file))
-            tree = ast.parse(file.read_text(encoding="utf-8"))
-            files = {self._module(name, root) for name in _imported_names(tree, file) for root in roots}
-            texts = (str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant))
-            tables = {file.with_name(text) for text in texts if re.fullmatch(r"[\w.-]+\.csv", text)}
+            text = file.read_text(encoding="utf-8")
+            files = {self._module(name, root) for name in _imported_names(ast.parse(text), file) for root in roots}
+            tables = {file.with_name(name) for name in re.findall(r"""(?<=["'])[\w.-]+\.csv(?=["'])""", text)}
             modules = {found for found in files if found and found.name != "__init__.py"}
             self._imports[file] = frozenset(modules | {table for table in tables if table.is_file()})
         return self._imports[file]
@@ -186,7 +191,11 @@ def _imported_names(tree: ast.AST, file: Path) -> set[str]:
     """Dotted names that may be modules, of every import in a file."""
     own = [*file.parent.relative_to(_root(file)).parts]
     names: set[str] = set()
-    for node in ast.walk(tree):
+    waiting = [tree]
+    while waiting:  # statements alone: expressions hold no import, and to walk through them takes twice as long
+        node = waiting.pop()
+        for field in ("body", "orelse", "handlers", "finalbody", "cases"):
+            waiting += getattr(node, field, ())
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):

@@ -103,7 +103,6 @@ def _import_everything() -> None:
     from createrec.kinds import CATALOGUE
 
     torch.set_num_threads(1)
-    torch.optim.AdamW([torch.zeros(1)], fused=True)  # its first use imports a good part of torch
     createrec.cli.parser()
     for kind in CATALOGUE.values():
         if kind.code is not None:

@@ -4,28 +4,33 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from forked import Forks
 from smaller_demo import Demo
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="session")
-def snakemake() -> Callable[..., subprocess.CompletedProcess[str]]:
+def forks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forks]:
+    forks = Forks(tmp_path_factory.mktemp("printed"))
+    yield forks
+    forks.close()
+
+
+@pytest.fixture(scope="session")
+def snakemake(forks: Forks) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Runs Snakemake on two cores: its arguments, the working directory, the project, more environment variables."""
 
     def run(*arguments: str | Path, directory: Path, project: Path = ROOT, **environment: str):
-        command = [sys.executable, "-m", "snakemake", *map(str, arguments), "--snakefile", str(project / "Snakefile")]
+        command = [*map(str, arguments), "--snakefile", str(project / "Snakefile")]
         command += ["--directory", str(directory), "--cores", "2"]
         # A profile that the person at this machine chose for themselves is not what is tested.
         inherited = {key: value for key, value in os.environ.items() if key != "SNAKEMAKE_PROFILE"}
-        return subprocess.run(
-            command, cwd=project, env=inherited | environment, capture_output=True, text=True, timeout=280
-        )
+        return forks.run(command, cwd=project, environment=inherited | environment, timeout=280)
 
     return run
 

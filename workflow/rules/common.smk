@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 from createrec.config import anchored, checked, read_settings
@@ -14,7 +15,7 @@ from createrec.errors import CreaterecError
 from createrec.exhibits import BY_NAME, GROUPS, of_kind, wanted
 from createrec.files import read_json, write_json
 from createrec.matching import Preparations, differences, summary, training_differences
-from createrec.plan import plan, runs
+from createrec.plan import plan
 from createrec.provenance import Sources
 from createrec.tuning.space import study_slice
 from snakemake.exceptions import WorkflowError
@@ -60,7 +61,8 @@ def configured():
     try:
         settings = read_settings(paths, anchored(given.config, Path.cwd()))
         project = checked(settings, paths)
-        return settings, project, plan(project), runs(project)
+        layout = plan(project)
+        return settings, project, layout, {cell.run.folder: cell.run for cells in layout.values() for cell in cells}
     except CreaterecError as error:
         raise WorkflowError(str(error)) from None
 
@@ -95,8 +97,13 @@ wildcard_constraints:
 SOURCES = Sources(PROJECT_FOLDER / "src" / "createrec")
 
 
+@cache
+def seen_from_here(file):
+    return os.path.relpath(file)
+
+
 def source_inputs(files):
-    return [os.path.relpath(file) for file in files]
+    return [seen_from_here(file) for file in files]
 
 
 def code_of(rule_name):

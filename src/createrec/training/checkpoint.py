@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from createrec.errors import CheckpointError
 from createrec.files import atomic_path
 from createrec.randomness import Randomness
+from createrec.training.adamw import AdamW
 
 FORMAT = "2"
 
@@ -47,7 +48,7 @@ def save(
     fingerprint: str,
     progress: Progress,
     model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: AdamW,
     randomness: Randomness,
     best: dict[str, Tensor] | None,
 ) -> None:
@@ -75,7 +76,7 @@ def _digest(tensors: Mapping[str, Tensor], progress: str) -> str:
 
 
 def load(
-    path: Path, fingerprint: str, model: nn.Module, optimizer: torch.optim.Optimizer, randomness: Randomness
+    path: Path, fingerprint: str, model: nn.Module, optimizer: AdamW, randomness: Randomness
 ) -> tuple[Progress, dict[str, Tensor] | None]:
     """Restores a checkpoint in place.
 
@@ -113,11 +114,7 @@ def load(
                 if key.rpartition("/")[0] == name
             }
             if states:
-                step_on_device = optimizer.param_groups[0].get("capturable") or optimizer.param_groups[0].get("fused")
-                optimizer.state[parameter] = {
-                    key: value.to(parameter.device) if key != "step" or step_on_device else value
-                    for key, value in states.items()
-                }
+                optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in states.items()}
         progress = Progress(**json.loads(metadata["progress"]))
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path}: the checkpoint does not fit the model ({error}); {advice}") from None

@@ -17,6 +17,7 @@ from createrec.models.base import Recommender
 from createrec.models.phases import Phase
 from createrec.randomness import Randomness
 from createrec.training import checkpoint as checkpoints
+from createrec.training.adamw import AdamW
 from createrec.training.batches import Streams
 from createrec.training.checkpoint import Progress
 from createrec.training.device import memory_explained
@@ -44,7 +45,7 @@ class EpochRunner:
         model: Recommender,
         phase: Phase,
         training: TrainingConfig,
-        optimizer: torch.optim.Optimizer,
+        optimizer: AdamW,
         randomness: Randomness,
         *,
         capture: bool,
@@ -61,7 +62,7 @@ class EpochRunner:
         terms = self.model.losses(self.streams.batch(index), self.phase)
         weighted = [self.phase.weights[name] * term for name, term in terms.items()]
         total = sum(weighted[1:], start=weighted[0])
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         total.backward()
         if self.training.gradient_clip:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.gradient_clip)
@@ -106,7 +107,7 @@ class EpochRunner:
         self.graph = graph = torch.cuda.CUDAGraph()
         for generator in self.randomness.generators():
             graph.register_generator_state(generator)
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         with torch.cuda.graph(graph):
             self.step(self.step_index)
             self.step_index += 1
@@ -123,14 +124,13 @@ class EpochRunner:
         return graph
 
 
-def make_optimizer(model: Recommender, training: TrainingConfig) -> torch.optim.Optimizer:
-    """Adam with decoupled weight decay, fused into one kernel; capturable on a GPU."""
-    return torch.optim.AdamW(
+def make_optimizer(model: Recommender, training: TrainingConfig) -> AdamW:
+    """The optimizer of all of the model's parameters; capturable on a GPU."""
+    return AdamW(
         model.parameters(),
-        lr=training.learning_rate,
+        learning_rate=training.learning_rate,
         betas=(0.9, training.beta2),
         weight_decay=training.weight_decay,
-        fused=True,
         capturable=model.data.device.type == "cuda",
     )
 

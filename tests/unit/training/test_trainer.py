@@ -1,6 +1,8 @@
 """Training: the same bits each time, interrupted or not; phases, early stopping, and what is said when it fails."""
 
 import math
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 from createrec.errors import CheckpointError, TrainingError
 from createrec.models.phases import Phase
 from createrec.randomness import Randomness
+from createrec.training.adamw import AdamW
 from createrec.training.schedule import Schedule
 from createrec.training.trainer import CheckpointPlan, EpochRunner, make_optimizer, train
 
@@ -267,6 +270,46 @@ def test_adam_is_decoupled_adam_by_hand(data):
         x -= 0.1 * 0.2 * x
         x -= 0.1 * (m / (1 - 0.9**step)) / ((v / (1 - 0.9**step)) ** 0.5 + 1e-8)
         assert float(model.x.detach()) == pytest.approx(x, rel=1e-5)
+
+
+def test_adam_gives_the_bits_of_torchs_class():
+    torch.manual_seed(0)
+    shapes, betas = ((5, 3), (7,), (2,)), (0.9, 0.98)
+    ours = [nn.Parameter(torch.randn(shape)) for shape in shapes]
+    theirs = [nn.Parameter(parameter.detach().clone()) for parameter in ours]
+    mine = AdamW(ours, learning_rate=0.1, betas=betas, weight_decay=0.2, capturable=False)
+    other = torch.optim.AdamW(theirs, lr=0.1, betas=betas, weight_decay=0.2, fused=True)
+    for step in range(4):
+        for optimizer in (mine, other):
+            optimizer.zero_grad()
+        for number, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+            if number <= step < 3 or number == 0:  # the second parameter comes later, the third for one step
+                a.grad = torch.randn(a.shape)
+                b.grad = a.grad.clone()
+        mine.step()
+        other.step()
+        for a, b in zip(ours, theirs, strict=True):
+            assert torch.equal(a, b)
+            states = mine.state.get(a, {}), other.state.get(b, {})
+            assert sorted(states[0]) == sorted(states[1])
+            assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert [int(mine.state[parameter]["step"]) for parameter in ours] == [4, 2, 1]
+
+
+def test_a_step_of_adam_loads_no_compiler():
+    code = """
+import sys, torch
+from createrec.training.adamw import AdamW
+parameter = torch.nn.Parameter(torch.ones(3))
+optimizer = AdamW([parameter], learning_rate=0.1, betas=(0.9, 0.98), weight_decay=0.2, capturable=False)
+parameter.sum().backward()
+torch.nn.utils.clip_grad_norm_([parameter], 1.0)
+optimizer.step()
+assert parameter.max() < 1
+print([name for name in ("torch._dynamo", "sympy") if name in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert result.stdout == "[]\n", result.stderr + "that takes as long as all of torch"
 
 
 def test_the_gradients_norm_is_limited(data):
