@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from createrec.config import ProjectConfig, load
 from createrec.errors import ConfigError, DataError
-from createrec.files import read_json
+from createrec.written import SplitFile, read_written
 
 if TYPE_CHECKING:
     from createrec.data.split import Split
@@ -73,7 +73,7 @@ def split_of(options: argparse.Namespace, dataset: str) -> tuple["Split", dict[s
     """
     from createrec.data.split import Split
 
-    split, statistics = Split.load(options.split), read_json(options.statistics)
+    split, statistics = Split.load(options.split), read_written(options.statistics, SplitFile)
     if statistics.get("dataset") != dataset or statistics.get("split_hash") != split.hash:
         raise DataError(f"{options.statistics}: does not belong to {options.split} of {dataset}; split again")
     return split, statistics

@@ -17,10 +17,11 @@ from createrec.data.prepare import DATASET_FILE, INTERACTIONS_FILE, prepare, wri
 from createrec.data.split import Split, refuse_degenerate, refuse_without_queries, split, statistics
 from createrec.data.synthetic import demo_interactions
 from createrec.errors import ConfigError, DataError, known_names
-from createrec.files import read_json, sha256_of, write_json
+from createrec.files import sha256_of, write_json
 from createrec.options import RESULTS
 from createrec.provenance import rule_version
 from createrec.readers.columns import Reading
+from createrec.written import DatasetFile, SplitFile, Written, read_written
 
 RAW = Path("data/raw")
 
@@ -114,7 +115,7 @@ def write_split(
     Raises:
         DataError: the dataset is damaged, cannot be split, or nobody could be asked.
     """
-    description = read_json(summary)
+    description = read_written(summary, DatasetFile)
     if absent := [key for key in ("dataset", "label", "dataset_hash") if key not in description]:
         raise DataError(f"{summary}: lacks {', '.join(absent)}; delete it and run `createrec prepare` again")
     try:
@@ -150,19 +151,27 @@ def split_dataset(
     interactions, summary = data / INTERACTIONS_FILE, data / DATASET_FILE
     output, facts = folder / "split.safetensors", folder / "split.json"
     dataset, cut = config.datasets.get(name, DatasetConfig()), getattr(config.setups, setup.replace("-", "_"))
-    if _again(f"{name} is prepared", summary, interactions, partial(not_prepared_so, name, dataset)):
+    if _again(f"{name} is prepared", summary, DatasetFile, interactions, partial(not_prepared_so, name, dataset)):
         prepare_dataset(name, dataset, config.data.mirror, data)
-    if _again(f"{name} is split", facts, output, partial(not_split_so, cut, read_json(summary))):
+    if _again(
+        f"{name} is split", facts, SplitFile, output, partial(not_split_so, cut, read_written(summary, DatasetFile))
+    ):
         write_split(cut, interactions, summary, output, facts)
-    return Split.load(output), read_json(facts)
+    return Split.load(output), read_written(facts, SplitFile)
 
 
-def _again(what: str, description: Path, content: Path, differs: Callable[[Mapping[str, Any]], list[str]]) -> bool:
+def _again(
+    what: str,
+    description: Path,
+    kind: type[Written],
+    content: Path,
+    differs: Callable[[Mapping[str, Any]], list[str]],
+) -> bool:
     """Whether a pair of files is to be made, and why, where it is there already."""
     if not (description.exists() and content.exists()):
         return True
     try:
-        reasons = differs(read_json(description))
+        reasons = differs(read_written(description, kind))
     except DataError as error:
         reasons = [str(error)]
     if reasons:

@@ -25,6 +25,7 @@ from tqdm import tqdm
 from createrec.data.registry import Entry
 from createrec.errors import DataError, DownloadError
 from createrec.files import locked, read_json, sha256_of, write_json
+from createrec.written import FetchedFile, read_written
 
 ATTEMPTS = 5
 """Attempts at one address without progress between them."""
@@ -174,7 +175,7 @@ def _already_there(path: Path, wanted: _Source) -> Fetched | None:
 def recorded(path: Path) -> Fetched | None:
     """What the download of the raw file `path` left beside it; None if this code never fetched it."""
     try:
-        return Fetched(**{**read_json(source_path(path)), "path": path})
+        return Fetched(**{**read_written(source_path(path), FetchedFile), "path": path})
     except (DataError, TypeError):
         return None
 

@@ -19,7 +19,6 @@ from createrec.evaluation.significance import (
     wilcoxon,
 )
 from createrec.exhibits import BY_NAME, function, of_kind
-from createrec.files import read_json
 from createrec.paper.claims import RULES, Claim, Verdict, judge, paper_text
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import LEVEL, NO_DATA, NOT_RUN, Estimate, Results
@@ -27,6 +26,7 @@ from createrec.paper.render import Page, Sheet, Shown, write_csv, write_page
 from createrec.paper.reported import NOT_STATED, Reported, printed, reported_values
 from createrec.paper.tables import decimals, exact_percent, percent, signed_percent
 from createrec.plan import Run
+from createrec.written import DatasetFile, read_written
 
 DRAWS = 2000  # of the bootstrap
 BOOTSTRAP_SEED = 0
@@ -104,7 +104,7 @@ def _count(results: Results, dataset: str, metric: str) -> Estimate:
     path = results.data / dataset / "dataset.json"
     if not path.exists():
         return Estimate((), 1, missing=NO_DATA)
-    summary = read_json(path)
+    summary = read_written(path, DatasetFile)
     if metric not in summary:
         raise DataError(f"{path}: lacks {metric}; prepare it again")
     return Estimate((float(summary[metric]),), 1, summary.get("label", ""))

@@ -4,12 +4,12 @@ import math
 import statistics
 from pathlib import Path
 
-from createrec.files import read_json
 from createrec.matching import STATISTICS_FILE
 from createrec.paper.names import dataset_name, metric_name
 from createrec.paper.records import Results
 from createrec.paper.render import Sheet, Shown, to_markdown
 from createrec.paper.reported import reported_values
+from createrec.written import RecordFile, SplitFile, read_written
 
 POSITIONS = ("newest", "oldest")
 METRICS = ("ndcg@10", "recall@100", "coverage@10")
@@ -37,7 +37,7 @@ def positions_part(folder: Path) -> str:
     for dataset in sorted(path.name for path in folder.iterdir()):
         metrics = {
             order: [
-                read_json(path)["metrics"]
+                read_written(path, RecordFile)["metrics"]
                 for path in sorted((folder / dataset / "sasrec" / f"decide-{order}").glob("seed*/record.json"))
             ]
             for order in POSITIONS
@@ -69,7 +69,7 @@ def random_row_part(results: Results) -> str:
     for dataset in results.config.table2.datasets:
         path = results.splits / dataset / "temporal" / STATISTICS_FILE
         if path.exists():
-            facts = read_json(path)
+            facts = read_written(path, SplitFile)
             implied = 100 * (1 - (1 - CUTOFF / facts["items"]) ** facts["test_users"])
             paper = _reported(dataset, "random", f"coverage@{CUTOFF}")
             cells = (f"{facts['test_users']:,}", f"{implied:.2f}", f"{paper:.2f}")

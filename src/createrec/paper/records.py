@@ -10,9 +10,9 @@ from typing import Any
 from createrec.config import ProjectConfig
 from createrec.data.split import FEW_TEST_USERS
 from createrec.errors import DataError
-from createrec.files import read_json
 from createrec.matching import Preparations, summary
 from createrec.plan import Cell, Run, plan
+from createrec.written import RecordFile, read_written
 
 NOT_RUN = "not run"
 NO_DATA = "not run (data not at hand)"
@@ -166,7 +166,7 @@ class Results:
         return self._read[run.folder]
 
     def _checked(self, run: Run, path: Path) -> Mapping[str, Any] | None:
-        record = read_json(path)
+        record = read_written(path, RecordFile)
         if absent := [key for key in _NEEDED if key not in record]:
             raise DataError(f"{path}: not a whole record, it lacks {', '.join(absent)}; delete it and run again")
         different = self._preparations.differences(run, record)

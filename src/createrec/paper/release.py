@@ -14,10 +14,11 @@ import yaml
 from createrec.config import ProjectConfig
 from createrec.data import registry
 from createrec.errors import DataError
-from createrec.files import atomic_path, read_json
+from createrec.files import atomic_path
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import Results
 from createrec.plan import Run
+from createrec.written import RecordFile, read_written
 
 METRIC = "ndcg@10"
 """Decides who won: the metric of Section 4.3 that the paper compares by."""
@@ -109,7 +110,7 @@ def release(results: Results, trained: Path, output: Path) -> Iterator[str]:
             continue
         record = results.record(run)
         assert record is not None  # winners names runs with a record only
-        if (mine := read_json(folder / "record.json")["metrics"]) != record["metrics"]:
+        if (mine := read_written(folder / "record.json", RecordFile)["metrics"]) != record["metrics"]:
             raise DataError(
                 f"{folder}: measured {METRIC} {mine[METRIC]}, the published record has {record['metrics'][METRIC]}; "
                 "release the run that was published, or publish this one"

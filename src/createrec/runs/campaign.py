@@ -19,9 +19,10 @@ from createrec.config import ProjectConfig
 from createrec.data.datasets import split_dataset
 from createrec.errors import CreaterecError
 from createrec.exhibits import GROUPS
-from createrec.files import atomic_path, read_json
+from createrec.files import atomic_path
 from createrec.matching import Preparations, differences
 from createrec.plan import Run, plan
+from createrec.written import RecordFile, SplitFile, read_written
 
 RECORD_FILES = ("record.json", "ranks.parquet")
 
@@ -61,7 +62,7 @@ def missing_runs(runs: Sequence[Run], published: Path, results: Path) -> list[Ru
     def made(run: Run) -> bool:
         path = published / "runs" / run.folder / RECORD_FILES[0]
         hashes = theirs.hashes(run.dataset, run.setup) | ours.hashes(run.dataset, run.setup)
-        return path.exists() and not differences(run, read_json(path), hashes)
+        return path.exists() and not differences(run, read_written(path, RecordFile), hashes)
 
     return [run for run in runs if not made(run)]
 
@@ -83,7 +84,7 @@ def make_record(job: Job) -> float:
     started = time.perf_counter()
     run, working = job.run, job.results / "runs" / job.run.folder
     folder = job.results / "splits" / run.dataset / run.setup
-    split, statistics = Split.load(folder / "split.safetensors"), read_json(folder / "split.json")
+    split, statistics = Split.load(folder / "split.safetensors"), read_written(folder / "split.json", SplitFile)
     with run_lock(working):
         device = choose_device(job.device)
         model, facts = train_run(run, split, device, checkpoint_folder=working)

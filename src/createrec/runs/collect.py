@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from createrec.errors import DataError
-from createrec.files import atomic_path, read_json
+from createrec.files import atomic_path
 from createrec.matching import IDENTITY, Preparations, differences, summary
 from createrec.plan import Run
+from createrec.written import RecordFile, read_written
 
 COLUMNS = (
     "dataset",
@@ -52,7 +53,7 @@ def collect(
     rows: list[list[str]] = []
     left_out: dict[Path, str] = {}
     for path in records:
-        record = read_json(path)
+        record = read_written(path, RecordFile)
         try:
             folder = "{dataset}/{model}/{variant}/seed{seed}".format(**record)
             own = [record[key] for key in ("dataset", "model", "variant", "seed", "fold")]

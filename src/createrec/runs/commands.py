@@ -20,6 +20,7 @@ from createrec.kinds import CATALOGUE
 from createrec.matching import Preparations, summary, training_differences
 from createrec.options import RESULTS, add_config, add_device, add_split, config_of, json_option, split_of
 from createrec.plan import Fold, Run, Setup
+from createrec.written import TrainingFile, read_written
 
 if TYPE_CHECKING:
     from createrec.runs.recommend import Question
@@ -187,7 +188,7 @@ def run_evaluate(options: argparse.Namespace) -> None:
 
     run = run_of_slice(json_option(options.settings, "--settings"))
     split, statistics = split_of(options, run.dataset)
-    history = read_json(options.history)
+    history = read_written(options.history, TrainingFile)
     hashes = {"split_hash": split.hash}
     if different := training_differences(run, history, hashes, validates=stops_early(run, split)):
         raise ConfigError(f"{options.history}: was trained otherwise: {summary(different)}; train the run again")

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from createrec.files import read_json
 from createrec.kinds import CATALOGUE
 from createrec.matching import STATISTICS_FILE
 from createrec.plan import Run, leaves
+from createrec.written import RecordFile, SplitFile, read_written
 
 if TYPE_CHECKING:
     import torch
@@ -140,11 +140,11 @@ def told(runs: Sequence[Run], published: Path, results: Path, rate: float, devic
         rate: see `measured_rate`.
         device_type: cpu or cuda: what the runs would be made on.
     """
-    records = [read_json(path) for path in sorted((published / "runs").rglob("record.json"))]
+    records = [read_written(path, RecordFile) for path in sorted((published / "runs").rglob("record.json"))]
 
     def data(run: Run) -> Mapping[str, Any] | None:
         places = (folder / "splits" / run.dataset / run.setup / STATISTICS_FILE for folder in (results, published))
-        return next((read_json(path) for path in places if path.exists()), None)
+        return next((read_written(path, SplitFile) for path in places if path.exists()), None)
 
     unit, here, of_time = ("core", "a processor", "core-") if device_type == "cpu" else ("card", "a card", "")
     costs = [estimate(run, records, data(run), rate, device_type) for run in runs]

@@ -15,12 +15,13 @@ from createrec.data.batch import QueryBatch
 from createrec.data.interactions import Interactions
 from createrec.data.split import Split
 from createrec.errors import ConfigError, DataError
-from createrec.files import atomic_path, read_json
-from createrec.matching import Preparations
+from createrec.files import atomic_path
+from createrec.matching import KINDS, Preparations
 from createrec.ops.ragged import Sequences
 from createrec.ops.ranking import remove_seen_, top_items
 from createrec.plan import Run
 from createrec.runs.run import check_model_file, load_trained, run_of_slice
+from createrec.written import RecordFile, TrainingFile, read_written
 
 T = TypeVar("T")
 
@@ -60,7 +61,7 @@ class Recommendation:
 def _removes_seen(folder: Path, run: Run) -> bool:
     """As the run is evaluated; its training may not know (the rules give a training no evaluation switches)."""
     record = folder / "record.json"
-    evaluation = read_json(record).get("evaluation") if record.exists() else run.evaluation
+    evaluation = read_written(record, RecordFile).get("evaluation") if record.exists() else run.evaluation
     if not isinstance(evaluation, dict):
         raise DataError(f"{record}: not a record; delete it and evaluate the run again")
     return evaluation.get("remove_seen", True)
@@ -84,7 +85,7 @@ class TrainedRun:
             raise ConfigError(
                 f"{folder}: not a trained run (no training.json); expected results/runs/DATASET/MODEL/VARIANT/seedN"
             )
-        history = read_json(training)
+        history = read_written(training, TrainingFile)
         self.run = run_of_slice(history.get("run", {}))
         results = folder.resolve().parents[4]
         self.interactions = Interactions.load(results / "data" / self.run.dataset / "interactions.parquet")
@@ -102,7 +103,7 @@ class TrainedRun:
         """The split speaks of users and items by number: with ids of another preparation it would name others."""
         found, split = self.interactions, self.split
         paths = Preparations(results / "data", results / "splits").files(self.run.dataset, self.run.setup)
-        told = [read_json(path).get("dataset_hash") for path in paths.values() if path.exists()]
+        told = [read_written(path, KINDS[path.name]).get("dataset_hash") for path in paths.values() if path.exists()]
         counts = (found.users, found.items, len(found)) == (split.users, split.item_count, len(split.items))
         if not counts or len(set(told)) > 1:
             raise DataError(
