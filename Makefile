@@ -20,7 +20,7 @@ PYTHON ?= $(shell test -x $(BIN)/python && echo $(BIN)/python || echo python3)
 TORCH ?= $(or $(VENV_TORCH),$(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu))
 
 .DELETE_ON_ERROR:
-.PHONY: install cluster fitting demo demo-all test test-slow test-faults lint hooks bench bench-quick gpu paper crate docker docker-demo lock clean
+.PHONY: install fitting demo demo-all test test-slow test-faults lint hooks bench bench-quick gpu paper crate docker docker-demo lock clean
 
 install: .venv/installed
 
@@ -60,13 +60,6 @@ endif
 	@$(PIP) --requirement envs/requirements.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@echo $(TORCH) >$@
-
-# What `--workflow-profile slurm` needs besides.
-cluster: .venv/installed-cluster
-
-.venv/installed-cluster: .venv/installed envs/cluster.lock
-	@$(PIP) --requirement envs/cluster.lock
-	@touch $@
 
 .venv/installed-dev: .venv/installed envs/requirements-dev.lock
 	@$(PIP) --requirement envs/requirements-dev.lock

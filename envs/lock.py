@@ -3,8 +3,7 @@
 torch comes in two builds. The one on the public index is the CUDA build on Linux and needs some 3 GB
 of CUDA libraries; the CPU build has an index of its own and needs none of them. So torch and what
 only it needs stand in `torch-cuda.lock` and `torch-cpu.lock`, everything else in
-`requirements.lock`, and `make install` takes one of the two. `cluster.lock` and
-`requirements-dev.lock` hold what is added to that.
+`requirements.lock`, and `make install` takes one of the two.
 """
 
 import re
@@ -56,9 +55,8 @@ def main() -> None:
     write("torch-cuda.lock", [block for block in blocks if CUDA_ONLY.match(block)])
     write("torch-cpu.lock", cpu_torch(torch))
     pinned = {block.split("==")[0] for block in blocks}
-    for name in ("cluster", "requirements-dev"):
-        more = compile_lock(f"{name}.in", f"{name}.lock")
-        write(f"{name}.lock", [block for block in more if block.split("==")[0] not in pinned])
+    dev = compile_lock("requirements-dev.in", "requirements-dev.lock")
+    write("requirements-dev.lock", [block for block in dev if block.split("==")[0] not in pinned])
 
 
 if __name__ == "__main__":

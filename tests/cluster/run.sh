@@ -7,7 +7,7 @@
 #
 # FOLDER (default: a new one) keeps the results, Slurm's logs and its list of completed jobs. Needs root and the Debian
 # packages slurmctld, slurmd, slurm-client and munge; nothing of the machine's own Slurm or munge is touched. The
-# package is taken from .venv (make cluster). Job steps forget SLURM_CONF, so the configuration is linked from
+# package is taken from .venv (make install). Job steps forget SLURM_CONF, so the configuration is linked from
 # /etc/slurm/slurm.conf while the script runs; where that file exists the script refuses to start.
 set -euo pipefail
 
@@ -33,7 +33,7 @@ trap stop EXIT
 for tool in slurmctld slurmd munged squeue sbatch; do
     command -v "$tool" >/dev/null || { echo "missing: $tool (apt-get install slurmctld slurmd slurm-client munge)" >&2; exit 2; }
 done
-"$project/.venv/bin/python" -c "import snakemake_executor_plugin_slurm" || { echo "missing: .venv (make cluster)" >&2; exit 2; }
+[ -x "$project/.venv/bin/snakemake" ] || { echo "missing: .venv (make install)" >&2; exit 2; }
 
 say "Starting munge and Slurm in $folder"
 slurm="$folder/slurm"

@@ -15,7 +15,7 @@ from createrec.doctor.hosts import reachable
 from createrec.errors import CreaterecError
 from createrec.provenance import package_version
 
-PACKAGES = ("torch", "snakemake", "numpy", "scipy", "pyarrow", "pydantic", "optuna", "safetensors")
+PACKAGES = ("torch", "snakemake", "numpy", "scipy", "pandas", "pyarrow", "pydantic", "optuna", "safetensors")
 PRODUCT_SIZE, PRODUCTS = 2048, 3
 GIGABYTE = 1 << 30
 

@@ -106,30 +106,31 @@ _LATEX_SPECIAL = {
     ">": "$>$",
     "<": "$<$",
 }
-_LATEX_MARKS = {"": "{}", "best": r"\textbf{{{}}}", "second": r"\underline{{{}}}"}
+_LATEX_MARKS = {"": "", "best": "textbf:--rwrap;", "second": "underline:--rwrap;"}
 
 
 def latex_escape(text: str) -> str:
     return re.sub("|".join(map(re.escape, _LATEX_SPECIAL)), lambda match: _LATEX_SPECIAL[match[0]], text)
 
 
-def _latex_row(cells: Iterable[str]) -> str:
-    return " & ".join(cells) + r" \\"
-
-
 def to_latex(sheet: Sheet) -> str:
     """A floating table over the page's width; needs booktabs and graphicx."""
+    import pandas
+
     keys = _sparse_keys(sheet)
-    grouped = any(not key[0] for key in keys if key)  # rows come in groups: a line between them
-    lines = [_latex_row(map(latex_escape, sheet.index + sheet.columns)), r"\midrule"]
-    for number, (key, (_, cells)) in enumerate(zip(keys, sheet.rows, strict=True)):
-        if grouped and number and key[0]:
-            lines.append(r"\midrule")
-        shown = (_LATEX_MARKS[cell.mark].format(latex_escape(cell.text)) for cell in cells)
-        lines.append(_latex_row([*map(latex_escape, key), *shown]))
-    body = "\n".join(lines)
-    columns = "l" * len(sheet.index) + "r" * len(sheet.columns)
-    tabular = f"\\begin{{tabular}}{{{columns}}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}"
+    headings = list(map(latex_escape, sheet.index + sheet.columns))
+    texts = [[*key, *(cell.text for cell in cells)] for key, (_, cells) in zip(keys, sheet.rows, strict=True)]
+    marks = [[*("" for _ in key), *(_LATEX_MARKS[cell.mark] for cell in cells)] for key, cells in sheet.rows]
+    frame = pandas.DataFrame([list(map(latex_escape, row)) for row in texts], columns=headings)
+    styler = frame.style.hide(axis="index").apply(lambda _: pandas.DataFrame(marks, columns=headings), axis=None)
+    column_format = "l" * len(sheet.index) + "r" * len(sheet.columns)
+    lines = styler.to_latex(column_format=column_format, hrules=True).rstrip().splitlines()
+    body = lines.index("\\midrule") + 1
+    if any(not key[0] for key in keys if key):  # rows come in groups: a line between them
+        starts = [row for row, key in enumerate(keys) if row and key[0]]
+        for row in reversed(starts):
+            lines.insert(body + row, "\\midrule")
+    tabular = "\n".join(lines)
     caption = latex_escape(" ".join([sheet.caption, *sheet.notes]))
     return (
         "% \\usepackage{booktabs,graphicx}\n"
