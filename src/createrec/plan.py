@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -108,9 +108,14 @@ def _layers(
     """The dataset's own loss, under tuned settings, under what config.yaml says explicitly, under the overrides.
 
     The default kind of each part stands below them all, so that a layer that sets a part's key without naming the
-    part's kind and one that names it speak of the same thing.
+    part's kind and one that names it speak of the same thing. A variation of CREATE (`create-contrastive`) stands on
+    CREATE's tuned settings, as far as they are of parts that it shares.
     """
     found = _hparams(config.hparams, dataset, model) if config.hparams and tuned else {}
+    below, whole = [], _varied(config, model)
+    if whole:
+        below = [_hparams(config.hparams, dataset, whole)] if config.hparams else []
+        below.append(_explicit(config, whole))
     explicit = _explicit(config, model)
     fields = type(config.models[model]).model_fields
     settings = {"kind": explicit["kind"]}
@@ -118,9 +123,29 @@ def _layers(
     loss = config.datasets[dataset].loss
     if loss is not None and "loss" in fields:
         settings["loss"] = loss.model_dump(mode="json", exclude_unset=True)
-    for layer in (found, explicit, overrides):
+    above = {key: value for layer in below[-1:] for key, value in layer.items() if key not in PARTS}
+    for layer in (*below, explicit, found, above, explicit, overrides):
         settings = merge(settings, layer)
     return settings
+
+
+def _varied(config: ProjectConfig, model: str) -> str | None:
+    """The model of several parts that this one is a variation of: the one of its kind's name; None for other models."""
+    kind = config.models[model].kind
+    composed = len(set(PARTS) & type(config.models[model]).model_fields.keys()) > 1
+    return kind if composed and kind != model and kind in config.models else None
+
+
+def _with_parts(config: ProjectConfig, kinds: Mapping[str, str]) -> str:
+    """The variation of CREATE that has exactly these parts and thereby a search of its own; else CREATE."""
+
+    def parts(model: str) -> dict[str, str]:
+        return {part: getattr(config.models[model], part).kind for part in PARTS}
+
+    wanted = parts("create") | kinds
+    return next(
+        (name for name in config.models if _varied(config, name) == "create" and parts(name) == wanted), "create"
+    )
 
 
 def _alone(config: ProjectConfig, encoder: Kind) -> str | None:
@@ -203,7 +228,8 @@ def _sources(
     if loss is not None:
         found.append((f"datasets.{dataset}.loss of {where}", loss.model_dump(mode="json", exclude_unset=True)))
     parts = [settings[part]["kind"] for part in ("graph", "sequence") if part in settings]
-    for name in dict.fromkeys([*(part for part in parts if part in config.models), model]):
+    whole = _varied(config, model)
+    for name in dict.fromkeys([*(part for part in parts if part in config.models), *([whole] if whole else []), model]):
         if config.hparams:
             tuned = _hparams(config.hparams, dataset, name)
             found.append((named_tuned(_tuned_file(config.hparams, dataset, name)), tuned))
@@ -341,6 +367,13 @@ def sweep_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
                 )
 
 
+def _run_with_parts(config: ProjectConfig, dataset: str, variant: str, seed: int, kinds: Mapping[str, str]) -> Run:
+    """CREATE with other parts, under the settings that a search found for them where there was one."""
+    overrides = {part: {"kind": kind} for part, kind in kinds.items()}
+    run = make_run(config, dataset, _with_parts(config, kinds), variant, seed, overrides=overrides)
+    return replace(run, model="create")
+
+
 def alignment_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
     """CREATE with each graph encoder and alignment, and the sequential model of the main table alone."""
     part = wanted(config, exhibit)
@@ -349,9 +382,8 @@ def alignment_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
             yield Cell(make_run(config, dataset, "sasrec", "table2", seed), {"graph": "-", "alignment": "sequential"})
             for graph in part.graphs:
                 for alignment in part.alignments:
-                    overrides = {"graph": {"kind": graph}, "alignment": {"kind": alignment}}
-                    run = make_run(config, dataset, "create", f"{graph}-{alignment}", seed, overrides=overrides)
-                    yield Cell(run, {"graph": graph, "alignment": alignment})
+                    kinds = {"graph": graph, "alignment": alignment}
+                    yield Cell(_run_with_parts(config, dataset, f"{graph}-{alignment}", seed, kinds), kinds)
 
 
 def backbone_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
@@ -361,9 +393,8 @@ def backbone_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
         for seed in part.seeds:
             for sequence in part.sequences:
                 for graph in part.graphs:
-                    overrides = {"sequence": {"kind": sequence}, "graph": {"kind": graph}}
-                    run = make_run(config, dataset, "create", f"{sequence}-{graph}", seed, overrides=overrides)
-                    yield Cell(run, {"sequence": sequence, "graph": graph})
+                    kinds = {"sequence": sequence, "graph": graph}
+                    yield Cell(_run_with_parts(config, dataset, f"{sequence}-{graph}", seed, kinds), kinds)
 
 
 def sensitivity_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:

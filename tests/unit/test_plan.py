@@ -309,3 +309,49 @@ def test_a_folder_of_tuned_settings_that_is_not_there_is_an_error(tmp_path):
     (tmp_path / "config.yaml").write_text(CONFIG.read_text())
     with pytest.raises(ConfigError, match=rf"hparams: {tmp_path}/hparams is no folder"):
         make_run(load([tmp_path / "config.yaml"]), BEAUTY, "sasrec")
+
+
+TUNED_CREATE = {"alignment": {"kind": "barlow", "barlow_weight": 0.3}, "global_weight": 0.7, "training": {"epochs": 11}}
+TUNED_CONTRASTIVE = {"alignment": {"kind": "contrastive", "temperature": 0.125}, "global_weight": 0.2}
+
+
+def alignments(tmp_path, files, **overlay):
+    """The cells of Table 4 on Beauty, seed 0: (graph, alignment) -> run."""
+    config = tuned(tmp_path, files, ablations={"alignment": {"datasets": [BEAUTY]}}, **overlay)
+    cells = [cell for cell in plan(config)["ablation_alignment"] if cell.run.seed == 0 and cell.labels["graph"] != "-"]
+    return config, {(cell.labels["graph"], cell.labels["alignment"]): cell.run for cell in cells}
+
+
+def test_an_alternative_has_creates_settings_until_it_has_a_study_of_its_own(tmp_path):
+    config, cells = alignments(tmp_path, {"create": TUNED_CREATE})
+    assert len(cells) == 6
+    for (graph, alignment), run in cells.items():
+        kinds = {"graph": {"kind": graph}, "alignment": {"kind": alignment}}
+        assert run.settings == resolve(config, BEAUTY, "create", kinds)
+        assert (run.model, run.settings["global_weight"], run.settings["training"]["epochs"]) == ("create", 0.7, 11)
+
+
+def test_an_alternatives_study_counts_for_its_cell_alone(tmp_path):
+    files = {"create": TUNED_CREATE, "create-contrastive": TUNED_CONTRASTIVE}
+    _, before = alignments(tmp_path / "before", {"create": TUNED_CREATE})
+    _, after = alignments(tmp_path / "after", files)
+    assert [labels for labels in after if after[labels].key != before[labels].key] == [("ultragcn", "contrastive")]
+    run = after["ultragcn", "contrastive"]
+    assert run.settings["alignment"]["temperature"] == 0.125
+    assert (run.settings["global_weight"], run.settings["training"]["epochs"]) == (0.2, 11), "the rest stays CREATE's"
+    assert (run.model, run.variant) == ("create", "ultragcn-contrastive")
+    assert any(source["from"].endswith("create-contrastive.yaml") for source in run.sources)
+
+
+def test_what_the_configuration_says_of_create_wins_over_an_alternatives_study(tmp_path):
+    files = {"create": TUNED_CREATE, "create-contrastive": TUNED_CONTRASTIVE}
+    said = {"create": {"kind": "create", "global_weight": 0.9}}
+    run = alignments(tmp_path, files, models=said)[1]["ultragcn", "contrastive"]
+    assert (run.settings["global_weight"], run.settings["alignment"]["temperature"]) == (0.9, 0.125)
+
+
+def test_an_alternatives_study_starts_from_creates_tuned_settings(tmp_path):
+    config = tuned(tmp_path, {"create": TUNED_CREATE, "create-contrastive": TUNED_CONTRASTIVE})
+    start = resolve(config, BEAUTY, "create-contrastive", tuned=False)
+    assert (start["global_weight"], start["alignment"]["kind"]) == (0.7, "contrastive")
+    assert start["alignment"]["temperature"] == 0.5
