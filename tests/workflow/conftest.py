@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -61,10 +62,15 @@ def copy_project() -> Callable[[Path], None]:
     return copy
 
 
-@pytest.fixture
-def plan(snakemake, job_counts, tmp_path: Path) -> Callable[..., dict[str, int]]:
-    """Plans targets in an empty folder; returns the jobs a rule."""
-    return lambda *arguments: job_counts(snakemake(*arguments, "-n", directory=tmp_path))
+@pytest.fixture(scope="session")
+def plan(snakemake, job_counts, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, int]]:
+    """Plans targets in an empty folder; returns the jobs a rule. The same question is asked once."""
+
+    @cache
+    def planned(*arguments: str | Path) -> dict[str, int]:
+        return job_counts(snakemake(*arguments, "-n", directory=tmp_path_factory.mktemp("empty")))
+
+    return lambda *arguments: dict(planned(*arguments))
 
 
 @pytest.fixture(scope="session")

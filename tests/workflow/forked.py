@@ -1,5 +1,6 @@
 """Snakemake in a process of its own, forked from one that has imported it: importing takes longer than most plans."""
 
+import gc
 import json
 import os
 import subprocess
@@ -65,6 +66,7 @@ def serve() -> int:
     import createrec.tuning.space  # noqa: F401
 
     snakemake.cli.get_argument_parser()
+    gc.freeze()  # so that no fork walks through what was imported, in search of what it may free
     for line in sys.stdin:
         request = json.loads(line)
         pid = os.fork()
