@@ -8,14 +8,13 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from createrec.ops.unit_pairs import log_sum_of_pairs
+from createrec.ops.unit_pairs import log_sum_of_pairs, unit_rows
 
 
 def alignment(first: Tensor, second: Tensor) -> Tensor:
     """Mean squared distance of the pairs (row b of `first`, row b of `second`)."""
-    return (F.normalize(first, dim=1) - F.normalize(second, dim=1)).square().sum(1).mean()
+    return (unit_rows(first) - unit_rows(second)).square().sum(1).mean()
 
 
 def uniformity(vectors: Tensor) -> Tensor:
@@ -24,12 +23,12 @@ def uniformity(vectors: Tensor) -> Tensor:
     if count < 2:
         return vectors.sum() * 0.0
     # Squared distance of unit vectors: 2 - 2 cosine. Each pair counts twice, above and below.
-    return log_sum_of_pairs(F.normalize(vectors, dim=1), 4.0) - 4 - math.log(count * (count - 1))
+    return log_sum_of_pairs(unit_rows(vectors), 4.0) - 4 - math.log(count * (count - 1))
 
 
 def pair_uniformity(first: Tensor, second: Tensor) -> Tensor:
     """Log of the mean of exp(-2 squared distance) over the pairs (row b of `first`, row b of `second`)."""
-    cosine = (F.normalize(first, dim=1) * F.normalize(second, dim=1)).sum(1)
+    cosine = (unit_rows(first) * unit_rows(second)).sum(1)
     return torch.logsumexp(4 * cosine - 4, 0) - math.log(len(first))
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from createrec.ops.unit_pairs import log_sums_of_others
+from createrec.ops.unit_pairs import log_sums_of_others, unit_rows
 
 
 def user_contrastive(
@@ -31,7 +31,7 @@ def user_contrastive(
     """
     if not len(events):
         return (events.sum() + users.sum()) * 0.0
-    h, g = F.normalize(events, dim=1), F.normalize(users, dim=1)
+    h, g = unit_rows(events), unit_rows(users)
     weights = h.new_ones(len(h)) if live is None else live.to(h.dtype)
     copies = torch.cat([weights, counts.to(h.dtype)])
     positives = (weights * (h * F.embedding(row, g)).sum(1)).sum() / temperature

@@ -32,6 +32,7 @@ from createrec.models.transformer import BlockEncoder, PostNormBlock
 from createrec.ops.cross_entropy import linear_cross_entropy
 from createrec.ops.dropout import Dropout
 from createrec.ops.ragged import Packed, Sequences, pack
+from createrec.ops.unit_pairs import unit_rows
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-12
@@ -103,7 +104,7 @@ class GSAU(Recommender):
         targets = F.embedding(prefixes.targets, self.item_table)
         terms = {"alignment": alignment(users, items)}
         if self.config.sequence_alignment == "softmax":
-            terms["local"] = linear_cross_entropy(F.normalize(states, dim=1), self.item_table, prefixes.targets)
+            terms["local"] = linear_cross_entropy(unit_rows(states), self.item_table, prefixes.targets)
         else:
             terms["local"] = alignment(states, targets)
         if phase.wants("uniformity"):

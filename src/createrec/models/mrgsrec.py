@@ -44,6 +44,7 @@ from createrec.ops.dropout import Dropout
 from createrec.ops.propagation import hop, hop_to_rows, mirror_entries
 from createrec.ops.ragged import Packed, append, pack
 from createrec.ops.sparse import SparseMatrix
+from createrec.ops.unit_pairs import unit_rows
 from createrec.randomness import Randomness
 
 LAYER_NORM_EPSILON = 1e-9
@@ -130,7 +131,7 @@ class MRGSRec(CachedVectors):
                 users = hop(items, user_side, item_side, to_user_side)
                 own = users if rows is None else F.embedding(rows, users)
             items = hopped
-            user_total, item_total = user_total + F.normalize(own, dim=1), item_total + F.normalize(items, dim=1)
+            user_total, item_total = user_total + unit_rows(own), item_total + unit_rows(items)
         return GraphVectors(user_total / (self.config.layers + 1), item_total / (self.config.layers + 1))
 
     def _dropped_out(self) -> list[SparseMatrix]:

@@ -98,7 +98,7 @@ class _Hop(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, dense: Tensor, matrix: SparseMatrix, transposed: SparseMatrix, mirror: Tensor) -> Tensor:
         ctx.matrix, ctx.transposed, ctx.mirror = matrix, transposed, mirror
-        return matrix @ dense
+        return matrix @ dense.detach()  # a shorter way through `embedding_bag`
 
     @staticmethod
     @once_differentiable
@@ -212,12 +212,15 @@ class _SumOfGatedLayers(torch.autograd.Function):
         scale = relations.sums(gated).clamp_min_(torch.finfo(gates.dtype).tiny).rsqrt_()
         both = scale.index_select(0, relations.row).mul_(scale.index_select(0, relations.column))
         matrix = SparseMatrix(relations.offsets, relations.column, gated.mul_(both))
-        found = [table]
+        found = [table.detach()]  # a shorter way through `embedding_bag`
         for _ in range(layers):
             found.append(matrix @ found[-1])
         ctx.relations, ctx.matrix = relations, matrix
         ctx.save_for_backward(scale, both, *found[:-1])
-        return torch.stack(found).sum(0)
+        total = found[0] + found[1]
+        for layer in found[2:]:
+            total += layer
+        return total
 
     @staticmethod
     @once_differentiable

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from createrec.ops.unit_pairs import log_sum_of_pairs, log_sums_of_others
+from createrec.ops.unit_pairs import log_sum_of_pairs, log_sums_of_others, unit_rows
 
 N, D = 6, 4
 COPIES = torch.tensor([1.0, 3.0, 2.0, 0.0, 1.0, 2.0], dtype=torch.float64)
@@ -14,6 +14,14 @@ COPIES = torch.tensor([1.0, 3.0, 2.0, 0.0, 1.0, 2.0], dtype=torch.float64)
 def unit():
     generator = torch.Generator().manual_seed(0)
     return F.normalize(torch.randn(N, D, dtype=torch.float64, generator=generator), dim=1).requires_grad_()
+
+
+def test_unit_rows():
+    vectors = 3 * torch.randn(N, D, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    vectors.requires_grad_()
+    torch.testing.assert_close(unit_rows(vectors), F.normalize(vectors, dim=1))
+    assert torch.autograd.gradcheck(unit_rows, vectors)
+    assert unit_rows(torch.zeros(2, D)).eq(0).all()
 
 
 def pairs(vectors, scale):
