@@ -7,7 +7,7 @@ that resolve to the same settings are one run, so that ablations share trainings
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -142,7 +142,7 @@ def _with_parts(config: ProjectConfig, kinds: Mapping[str, str]) -> str:
     def parts(model: str) -> dict[str, str]:
         return {part: getattr(config.models[model], part).kind for part in PARTS}
 
-    wanted = parts("create") | kinds
+    wanted = {**parts("create"), **kinds}
     return next(
         (name for name in config.models if _varied(config, name) == "create" and parts(name) == wanted), "create"
     )
@@ -372,6 +372,18 @@ def _run_with_parts(config: ProjectConfig, dataset: str, variant: str, seed: int
     overrides = {part: {"kind": kind} for part, kind in kinds.items()}
     run = make_run(config, dataset, _with_parts(config, kinds), variant, seed, overrides=overrides)
     return replace(run, model="create")
+
+
+def alternatives(config: ProjectConfig, dataset: str, kinds: Iterable[Mapping[str, str]]) -> dict[str, bool]:
+    """The variations of CREATE with these parts, and whether a search on the dataset was adopted for each.
+
+    Args:
+        kinds: part -> kind, one mapping for each place of a table.
+    """
+    names = dict.fromkeys(_with_parts(config, one) for one in kinds)
+    return {
+        name: bool(config.hparams and _hparams(config.hparams, dataset, name)) for name in names if name != "create"
+    }
 
 
 def alignment_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:

@@ -16,7 +16,7 @@ from createrec.exhibits import Exhibit, find, function, wanted
 from createrec.paper.names import ALIGNMENTS, dataset_name, metric_name, model_name
 from createrec.paper.records import FEWEST_HITS, NO_DATA, NOT_RUN, Estimate, Results
 from createrec.paper.render import Mark, Sheet, Shown, to_html, to_latex, to_markdown, write_csv, write_text
-from createrec.plan import Cell
+from createrec.plan import Cell, alternatives
 from createrec.written import DatasetFile, SplitFile, Written, read_written
 
 BY_DESIGN = ("random", "poprnd")  # their coverage is high by design (paper, Section 4.4): they do not compete
@@ -306,6 +306,24 @@ def _finish(results: Results, exhibit: Exhibit, index: tuple[str, ...], entries:
     return Table(exhibit, everything, index, tuple(entries), {})
 
 
+def _settings_notes(results: Results, exhibit: Exhibit, *parts: str) -> list[str]:
+    """On each dataset, which alternatives to a part of CREATE had a search of their own, and which had none."""
+    notes = []
+    for dataset in wanted(results.config, exhibit).datasets if results.config.hparams else ():
+        cells = [cell for cell in results.cells(exhibit.group, dataset, "create") if results.record(cell.run)]
+        kinds = [{part: cell.labels[part] for part in parts} for cell in cells]
+        found = alternatives(results.config, dataset, kinds)
+        searched, others = ([name for name, own in found.items() if own is asked] for asked in (True, False))
+        if others:
+            notes.append(
+                f"{dataset_name(dataset)}: {', '.join(others)} ran under the settings found for CREATE, which favours "
+                f"CREATE's own parts{'; searched for themselves: ' + ', '.join(searched) if searched else ''}."
+            )
+        elif searched:
+            notes.append(f"{dataset_name(dataset)}: each alternative had a search of its own.")
+    return notes
+
+
 def table4(results: Results, exhibit: Exhibit) -> Table:
     """Alignment losses (Section 5.3)."""
     part = wanted(results.config, exhibit)
@@ -325,7 +343,8 @@ def table4(results: Results, exhibit: Exhibit) -> Table:
                         (dataset, metric),
                     )
                 )
-    return _finish(results, exhibit, ("Dataset", "Graph encoder", "Alignment"), entries)
+    notes = _settings_notes(results, exhibit, "graph", "alignment")
+    return _finish(results, exhibit, ("Dataset", "Graph encoder", "Alignment"), entries, *notes)
 
 
 def table5(results: Results, exhibit: Exhibit) -> Table:
@@ -347,7 +366,8 @@ def table5(results: Results, exhibit: Exhibit) -> Table:
                         )
                     )
     note = "The paper names no dataset for its Table 5; the datasets here are ours."
-    return _finish(results, exhibit, ("Dataset", "Sequence encoder", "Metric"), entries, note)
+    notes = _settings_notes(results, exhibit, "sequence", "graph")
+    return _finish(results, exhibit, ("Dataset", "Sequence encoder", "Metric"), entries, note, *notes)
 
 
 # --- Table 1: the datasets, not the runs -------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from createrec.paper.tables import (
     signed_percent,
     write_table,
 )
+from createrec.plan import _hparams
 
 TABLES = [exhibit.name for exhibit in of_kind("table")]
 SUFFIXES = (".csv", ".md", ".tex", ".html")
@@ -118,6 +119,30 @@ def test_table3_says_what_it_is(world):
 
 def test_table5_says_that_the_paper_names_no_data_set(world):
     assert any("names no dataset" in note for note in built(world, "table5").notes)
+
+
+def test_table4_says_which_alternatives_had_no_search_of_their_own(world, tmp_path):
+    assert not any(
+        "ran under the settings" in note for note in built(world, "table4").notes
+    )  # nothing was tuned at all
+    folder = tmp_path / "hparams/amazon-beauty"
+    folder.mkdir(parents=True)
+    models = {"create-none": {"alignment": {"kind": "none"}}, "create-lightgcn": {"graph": {"kind": "lightgcn"}}}
+    whole = settings() | {"hparams": str(folder.parent)}
+    whole["models"] |= {name: {"kind": "create", **parts} for name, parts in models.items()}
+    world.config = validate(whole)
+    (note,) = (note for note in built(world, "table4").notes if "ran under the settings" in note)
+    assert note == (
+        "Amazon Beauty: create-lightgcn, create-none ran under the settings found for CREATE, which favours CREATE's "
+        "own parts."
+    )
+    (folder / "create-none.yaml").write_text("global_weight: 0.1\n")  # what CREATE has anyway: its records stay true
+    _hparams.cache_clear()
+    notes = built(world, "table4").notes
+    assert any(note.endswith("own parts; searched for themselves: create-none.") for note in notes)
+    (folder / "create-lightgcn.yaml").write_text("global_weight: 0.1\n")
+    _hparams.cache_clear()
+    assert "Amazon Beauty: each alternative had a search of its own." in built(world, "table4").notes
 
 
 def test_csv_holds_exact_numbers(world):
