@@ -37,6 +37,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         if not safe:
             parts = [slice(0, len(table))]
         buffer = states.new_empty(min(chunk, n) * len(table))
+        scratch = states.new_empty(min(chunk, n) * CPU_PART_ITEMS if safe else 0)
         log2_sum = states.new_zeros(n, 1)
         grad_states, grad_table = torch.zeros_like(states), torch.zeros_like(table)
         for start in range(0, n, chunk):
@@ -45,12 +46,15 @@ class _LinearCrossEntropy(torch.autograd.Function):
             powers = buffer[: count * len(table)].view(len(table), count)
             total = states.new_zeros(count)
             for part in parts:
-                logits = torch.mm(table[part], scaled[rows].T, out=powers[part])
+                made = powers[part]
+                # A product into memory that is in the cache is faster; only the powers have to leave it.
+                logits = scratch[: made.numel()].view_as(made) if safe else made
+                torch.mm(table[part], scaled[rows].T, out=logits)
                 if not safe:
                     top = logits.amax(0)
                     log2_sum[rows, 0] = top
                     logits.sub_(top)
-                total += logits.exp2_().sum(0)
+                total += torch.exp2(logits, out=made).sum(0)
             log2_sum[rows, 0] += total.log2()
             if wants_gradient:
                 per_row = share[rows] / total[:, None]
