@@ -1199,8 +1199,20 @@ def load(paths: Iterable[Path | str]) -> ProjectConfig:
 
 
 def checked(settings: Mapping[str, Any], paths: Iterable[Path | str]) -> ProjectConfig:
-    """A validated configuration that knows the files it was read from."""
+    """A validated configuration that knows the files it was read from.
+
+    Raises:
+        ConfigError: something is missing, unknown, or not what it should be.
+    """
     names = [os.path.normpath(Path(path).absolute()) for path in paths]
+    absent = [
+        name for name, field in ProjectConfig.model_fields.items() if field.is_required() and name not in settings
+    ]
+    if absent:
+        raise ConfigError(
+            f"{' + '.join(names)}: lacks {', '.join(absent)}; an overlay stands on the project's config.yaml: name it "
+            f"first, as in --config config.yaml {Path(names[-1]).name}"
+        )
     config = validate(settings, where=" + ".join(names))
     config._files = tuple(names)
     return config

@@ -104,6 +104,13 @@ def test_a_file_that_is_no_mapping_is_explained(tmp_path, text, message):
         read_yaml(path)
 
 
+def test_an_overlay_alone_is_told_what_it_stands_on(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("datasets: {shop: {}}\n")
+    with pytest.raises(ConfigError, match=r"mine.yaml: lacks models, table1, .*as in --config config.yaml mine.yaml"):
+        load([path])
+
+
 def test_a_missing_file_is_explained(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml"):
         load([tmp_path / "none.yaml"])
