@@ -120,7 +120,8 @@ class MRGSRec(CachedVectors):
         """G of users int64 [n], None = all, and of all items, with edge dropout in training."""
         user_side, item_side = self._dropped_out()
         to_user_side, to_item_side = self.mirrors
-        users, items = self.user_table, self.item_table
+        users: Tensor = self.user_table
+        items: Tensor = self.item_table
         user_total, item_total = users if rows is None else F.embedding(rows, users), items
         for layer in range(1, self.config.layers + 1):
             hopped = hop(users, item_side, user_side, to_item_side)
