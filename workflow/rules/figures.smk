@@ -26,11 +26,11 @@ for exhibit in of_kind("figure"):
             exhibit=exhibit.name,
             caption=exhibit.legend,
             shown=shown_by(exhibit),
-            stem=subpath(output.pdf, strip_suffix=".pdf"),
+            folder=subpath(output.pdf, parent=True),
         message:
             f"Drawing {exhibit.title}"
         shell:
             """
             createrec figure {params.exhibit:q} --config results/config.json --records results/runs \
-                --output-stem {params.stem:q} 2>&1 | tee {log:q}
+                --output-folder {params.folder:q} 2>&1 | tee {log:q}
             """

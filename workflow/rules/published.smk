@@ -25,11 +25,9 @@ rule published_tables:
         "Rendering all tables from the published records"
     shell:
         """
-        for table in {params.exhibits:q}; do
-            createrec table $table --config results/config.json --records {params.folder:q}/runs \
-                --data {params.folder:q}/data --splits {params.folder:q}/splits \
-                --leave-out --output-stem results/published/tables/$table
-        done 2>&1 | tee {log:q}
+        createrec table {params.exhibits:q} --config results/config.json --records {params.folder:q}/runs \
+            --data {params.folder:q}/data --splits {params.folder:q}/splits \
+            --leave-out --output-folder results/published/tables 2>&1 | tee {log:q}
         """
 
 
@@ -56,11 +54,9 @@ rule published_figures:
         "Drawing all figures from the published records"
     shell:
         """
-        for figure in {params.exhibits:q}; do
-            createrec figure $figure --config results/config.json --records {params.folder:q}/runs \
-                --data {params.folder:q}/data --splits {params.folder:q}/splits \
-                --leave-out --output-stem paper_figures/$figure
-        done 2>&1 | tee {log:q}
+        createrec figure {params.exhibits:q} --config results/config.json --records {params.folder:q}/runs \
+            --data {params.folder:q}/data --splits {params.folder:q}/splits \
+            --leave-out --output-folder paper_figures 2>&1 | tee {log:q}
         """
 
 

@@ -30,13 +30,13 @@ for exhibit in of_kind("table"):
             exhibit=exhibit.name,
             caption=exhibit.legend,
             shown=shown_by(exhibit),
-            stem=subpath(output.csv, strip_suffix=".csv"),
+            folder=subpath(output.csv, parent=True),
         message:
             f"Rendering {exhibit.title}"
         shell:
             """
             createrec table {params.exhibit:q} --config results/config.json --records results/runs \
-                --data results/data --splits results/splits --output-stem {params.stem:q} 2>&1 | tee {log:q}
+                --data results/data --splits results/splits --output-folder {params.folder:q} 2>&1 | tee {log:q}
             """
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from createrec.errors import DataError
-from createrec.exhibits import Kind, of_kind
+from createrec.exhibits import Kind, find, of_kind
 from createrec.options import RESULTS, add_config, config_of
 
 GPU = Path("benchmarks/results/gpu.json")
@@ -31,15 +31,19 @@ def _results(options: argparse.Namespace) -> Iterator["Results"]:
 def _table(options: argparse.Namespace) -> None:
     from createrec.paper.tables import write_table
 
+    names = [find("table", name).name for name in options.names]  # before anything is written
     with _results(options) as results:
-        write_table(results, options.name, options.output_stem)
+        for name in names:
+            write_table(results, name, options.output_folder / name)
 
 
 def _figure(options: argparse.Namespace) -> None:
     from createrec.paper.figures import write_figure
 
+    names = [find("figure", name).name for name in options.names]
     with _results(options) as results:
-        write_figure(results, options.name, options.output_stem)
+        for name in names:
+            write_figure(results, name, options.output_folder / name)
 
 
 def _comparison(options: argparse.Namespace) -> None:
@@ -121,16 +125,16 @@ def _names(kind: Kind) -> str:
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds this area's commands. Heavy libraries are imported when a command runs, not when help is shown."""
-    table = subparsers.add_parser("table", help="a table from records: .csv, .md, .tex, .html")
-    table.add_argument("name", help=_names("table"))
+    table = subparsers.add_parser("table", help="tables from records, each as .csv, .md, .tex, .html")
+    table.add_argument("names", nargs="+", metavar="NAME", help=_names("table"))
     _add_inputs(table)
-    table.add_argument("--output-stem", type=Path, required=True, metavar="PATH", help="path without its suffix")
+    table.add_argument("--output-folder", type=Path, required=True, metavar="DIR")
     table.set_defaults(run=_table)
 
-    figure = subparsers.add_parser("figure", help="a figure from records: .pdf, .png, .csv")
-    figure.add_argument("name", help=_names("figure"))
+    figure = subparsers.add_parser("figure", help="figures from records, each as .pdf, .png, .csv")
+    figure.add_argument("names", nargs="+", metavar="NAME", help=_names("figure"))
     _add_inputs(figure)
-    figure.add_argument("--output-stem", type=Path, required=True, metavar="PATH", help="path without its suffix")
+    figure.add_argument("--output-folder", type=Path, required=True, metavar="DIR")
     figure.set_defaults(run=_figure)
 
     comparison = subparsers.add_parser(

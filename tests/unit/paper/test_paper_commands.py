@@ -9,7 +9,7 @@ import pytest
 import yaml
 from made_up import settings
 
-from createrec.errors import DataError
+from createrec.errors import ConfigError, DataError
 from createrec.paper.commands import register
 
 
@@ -30,13 +30,21 @@ def command(world, tmp_path):
 
 
 def test_table(command, world):
-    command("table", "2", "--output-stem", str(world.out / "table2"))
-    assert sorted(path.name for path in world.out.iterdir()) == ["table2.csv", "table2.html", "table2.md", "table2.tex"]
+    command("table", "2", "table3", "--output-folder", str(world.out))
+    expected = [f"{name}.{suffix}" for name in ("table2", "table3") for suffix in ("csv", "html", "md", "tex")]
+    assert sorted(path.name for path in world.out.iterdir()) == expected
 
 
 def test_figure(command, world):
-    command("figure", "4", "--output-stem", str(world.out / "figure4"))
+    command("figure", "4", "--output-folder", str(world.out))
     assert sorted(path.name for path in world.out.iterdir()) == ["figure4.csv", "figure4.pdf", "figure4.png"]
+
+
+@pytest.mark.parametrize("kind", ["table", "figure"])
+def test_a_name_that_is_none_stops_the_command_before_it_writes(command, world, kind):
+    with pytest.raises(ConfigError, match="9"):
+        command(kind, "2", "9", "--output-folder", str(world.out))
+    assert not world.out.exists()
 
 
 def test_comparison(command, world):
@@ -47,8 +55,8 @@ def test_comparison(command, world):
 
 
 COMMANDS = {
-    "table": ("table", "2", "--output-stem"),
-    "figure": ("figure", "3", "--output-stem"),
+    "table": ("table", "2", "--output-folder"),
+    "figure": ("figure", "3", "--output-folder"),
     "comparison": ("comparison", "--output-folder"),
 }
 
