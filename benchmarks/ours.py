@@ -134,6 +134,7 @@ MEASUREMENTS: dict[str, Callable[[Shape, Stopwatch], dict[str, float]]] = {
     "full": partial(yambda, "full"),
     "scalable": partial(yambda, "scalable"),
     "loss": partial(loss_alone, linear_cross_entropy),
+    "bfloat16-loss": partial(loss_alone, partial(linear_cross_entropy, products=torch.bfloat16)),
     "torch-loss": partial(loss_alone, torch_loss),
 }
 

@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 from environments import HERE, PEERS, SCRATCH, TUNED_MALLOC, BenchmarkError, Peer, python_of
-from measure import FOLD, SHAPES, made_split
+from measure import CPU, FOLD, SHAPES, made_split
 from report import OURS, everything, large_catalogue, table
 
 from createrec.errors import CreaterecError
 from createrec.files import atomic_path, read_json, write_json
+from createrec.ops.cross_entropy import fast_in_bfloat16
 
 COMPARED = ("beauty", "ml-1m")
 QUANTITIES = ("sasrec", "lightgcn", "ultragcn", "ranking")
@@ -143,6 +144,8 @@ def full(
     if "sasrec" in quantities:
         for shape in shapes:
             bench.add(OURS, "loss", shape, our_command("loss", shape))
+            if fast_in_bfloat16(CPU):
+                bench.add("ours in bfloat16", "loss", shape, our_command("bfloat16-loss", shape))
             bench.add("torch", "loss", shape, our_command("torch-loss", shape))
         for quantity in ("full", "scalable"):
             bench.add(OURS, quantity, LARGE, our_command(quantity, LARGE))

@@ -113,6 +113,13 @@ class CrossEntropyConfig(SequenceLossConfig):
     kind: Literal["full"] = "full"
 
 
+@kind("loss", "full cross-entropy in bfloat16", "createrec.losses.cross_entropy:full_bfloat16_cross_entropy")
+class BFloat16CrossEntropyConfig(SequenceLossConfig):
+    """Full softmax with its products in bfloat16, on processors with instructions for it: faster, and less exact."""
+
+    kind: Literal["full_bfloat16"] = "full_bfloat16"
+
+
 @kind("loss", "SCE", "createrec.losses.cross_entropy:scalable_cross_entropy")
 class ScalableCrossEntropyConfig(SequenceLossConfig):
     """SCE (Mezentsev et al., RecSys 2024), for catalogues whose full logits do not fit (paper, Section 3.3)."""

@@ -56,7 +56,7 @@ NO_SAY = frozenset(
 )
 
 # A training for a test ranks nothing, so how that is done matters to those with a validation fold alone.
-RANKING = frozenset({"evaluation/metrics.py", "evaluation/ranking.py"})
+RANKING = frozenset({"evaluation/metrics.py", "evaluation/ranking.py", "ops/ranking.py"})
 
 # Folders of installed packages: of an encoder that is installed there its own file counts, not its neighbours.
 LIBRARIES = ("site-packages", "dist-packages")

@@ -112,7 +112,7 @@ def test_a_loss_without_an_entry_is_no_other_loss():
         negatives: int = 1
 
     inputs = torch.ones(1, 2), torch.ones(3, 2), torch.tensor([1]), torch.Generator()
-    with pytest.raises(ConfigError, match=r"NobodysLoss: .*known: binary, full, sampled, scalable"):
+    with pytest.raises(ConfigError, match=r"NobodysLoss: .*known: binary, full, full_bfloat16, sampled, scalable"):
         sequence_loss(NobodysLoss(), *inputs)
     assert float(sequence_loss(BinaryCrossEntropyConfig(), *inputs)) > 0
 

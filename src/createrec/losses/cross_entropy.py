@@ -12,14 +12,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from createrec.config import (
+    BFloat16CrossEntropyConfig,
     BinaryCrossEntropyConfig,
     CrossEntropyConfig,
     SampledCrossEntropyConfig,
     ScalableCrossEntropyConfig,
     SequenceLossConfig,
 )
+from createrec.errors import ConfigError
 from createrec.kinds import implementation
-from createrec.ops.cross_entropy import chunk_rows, linear_cross_entropy
+from createrec.ops.cross_entropy import chunk_rows, fast_in_bfloat16, linear_cross_entropy
 
 
 def full_cross_entropy(
@@ -32,6 +34,26 @@ def full_cross_entropy(
 ) -> Tensor:
     """Softmax over the whole catalogue; nothing in it is drawn."""
     return linear_cross_entropy(states, table, targets, weights)
+
+
+def full_bfloat16_cross_entropy(
+    states: Tensor,
+    table: Tensor,
+    targets: Tensor,
+    config: BFloat16CrossEntropyConfig,
+    generator: torch.Generator,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """The same with its products in bfloat16: eight binary digits of each operand and logit.
+
+    Raises:
+        ConfigError: the processor would be slower at them than in float32.
+    """
+    if not fast_in_bfloat16(table.device):
+        raise ConfigError(
+            "loss.kind full_bfloat16: this processor has no instructions for it (AVX512-BF16 or AMX); take kind full"
+        )
+    return linear_cross_entropy(states, table, targets, weights, products=torch.bfloat16)
 
 
 def scalable_cross_entropy(

@@ -8,11 +8,13 @@ from support import loss_problem
 from torch.nn import functional as F
 
 from createrec.config import (
+    BFloat16CrossEntropyConfig,
     BinaryCrossEntropyConfig,
     CrossEntropyConfig,
     SampledCrossEntropyConfig,
     ScalableCrossEntropyConfig,
 )
+from createrec.errors import ConfigError
 from createrec.losses.cross_entropy import (
     binary_cross_entropy,
     sampled_cross_entropy,
@@ -160,3 +162,21 @@ def test_each_kind_is_its_own_loss(problem):
     states, table, targets = problem
     values = {float(sequence_loss(config, states, table, targets, generator())) for config in KINDS}
     assert len(values) == len(KINDS)
+
+
+def test_bfloat16_is_refused_where_it_would_be_slow(problem, monkeypatch):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx2": True})
+    states, table, targets = problem
+    with pytest.raises(ConfigError, match=r"full_bfloat16: this processor has no instructions.*take kind full"):
+        sequence_loss(BFloat16CrossEntropyConfig(), states, table, targets, generator())
+
+
+def test_bfloat16_is_full_cross_entropy_to_two_decimal_places(problem, monkeypatch):
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx512_bf16": True})
+    states, table, targets = problem
+    ours, theirs = (
+        sequence_loss(config, states.float(), table.float(), targets, generator())
+        for config in (BFloat16CrossEntropyConfig(), CrossEntropyConfig())
+    )
+    assert float(ours) == pytest.approx(float(theirs), rel=0.01)
+    assert float(ours) != float(theirs)

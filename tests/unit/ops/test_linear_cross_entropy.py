@@ -70,3 +70,21 @@ def test_one_gradient_alone(problem):
     (mine,) = gradients(linear_cross_entropy(states.detach(), table, targets), table)
     (other,) = gradients(F.cross_entropy(states.detach() @ table.T, targets), table)
     torch.testing.assert_close(mine, other)
+
+
+@pytest.mark.parametrize("scale", [1, 50], ids=["powers that may be summed", "powers that overflow"])
+@pytest.mark.parametrize("part", [1024, 4], ids=["one part", "parts of the catalogue"])
+def test_products_in_bfloat16_round_operands_and_logits_and_nothing_else(problem, part, scale, monkeypatch):
+    """Eight binary digits: a logit is off by a share of 2^-8 or so, and so are the gradients."""
+    monkeypatch.setattr(cross_entropy, "CPU_PART_ITEMS", part)
+    states, table, targets = problem
+    states, table = states.float().detach().requires_grad_(), table.float().detach().requires_grad_()
+    ours = linear_cross_entropy(scale * states, table, targets, None, 4, torch.bfloat16)
+    theirs = F.cross_entropy(scale * states @ table.T, targets)
+    largest = float((scale * states @ table.T).abs().max())
+    assert 0 < abs(float(ours - theirs)) < largest * 2**-7
+    for mine, other in zip(gradients(ours, states, table), gradients(theirs, states, table), strict=True):
+        assert mine.dtype == torch.float32
+        assert not mine.equal(other)
+        tolerance = 2**-6 * max(1.0, largest)
+        torch.testing.assert_close(mine, other, rtol=0, atol=tolerance * float(other.abs().max()))
