@@ -12,8 +12,8 @@ from createrec.models.base import Recommender
 from createrec.ops.ragged import Sequences
 from createrec.ops.ranking import remove_seen_, target_ranks, top_items
 
-# About so many scores are made at once. On a CPU they should still be in the cache when they are ranked.
-CPU_BLOCK_SCORES = 1_500_000
+# About so many scores are made at once: on a CPU enough for few steps, few enough for its last cache.
+CPU_BLOCK_SCORES = 4_000_000
 CUDA_BLOCK_SCORES = 64_000_000
 # Rank of a target that was removed as seen: behind every cutoff, however short the catalogue, and an int32.
 OUT_OF_REACH = 2**31 - 1
