@@ -25,6 +25,8 @@ from createrec.plan import Run, plan
 from createrec.written import RecordFile, SplitFile, read_written
 
 RECORD_FILES = ("record.json", "ranks.parquet")
+# Workers start afresh, because a CUDA context does not survive a fork.
+PROCESSES = multiprocessing.get_context("spawn")
 
 
 @dataclass(frozen=True)
@@ -145,13 +147,12 @@ def campaign(
     """
     deadline = time.monotonic() + seconds
     _publish_data(runs, results, published)
-    context = multiprocessing.get_context("spawn")
-    jobs, reports = context.Queue(), context.Queue()
+    jobs, reports = PROCESSES.Queue(), PROCESSES.Queue()
     for run in runs:
         jobs.put(Job(run, results, published, device))
 
     def start() -> multiprocessing.process.BaseProcess:
-        process = context.Process(target=_work, args=(jobs, reports), daemon=True)
+        process = PROCESSES.Process(target=_work, args=(jobs, reports), daemon=True)
         process.start()
         return process
 

@@ -67,6 +67,12 @@ def folders(project, **options):
     return [run.folder for run in missing(project, **options)]
 
 
+@pytest.fixture
+def forked(monkeypatch):
+    """Workers that need not import anything, for tests of what they make and not of how they start."""
+    monkeypatch.setattr(campaign_module, "PROCESSES", multiprocessing.get_context("fork"))
+
+
 def campaign(*arguments):
     return cli.main(["campaign", "--datasets", "mine", "--device", "cpu", *arguments])
 
@@ -97,7 +103,7 @@ def test_a_campaign_makes_the_records_of_its_runs_and_leaves_no_checkpoint(proje
     assert not any(name.endswith("safetensors") for name in names)
 
 
-def test_a_record_of_other_settings_is_made_again(project):
+def test_a_record_of_other_settings_is_made_again(project, forked):
     assert campaign("--models", "random", "sasrec", "--groups", "table2") == 0
     assert not {"mine/random/table2/seed0", "mine/sasrec/table2/seed0"} & set(folders(project))
     config = yaml.safe_load((project / "config.yaml").read_text())
@@ -112,7 +118,7 @@ def test_a_record_of_other_settings_is_made_again(project):
     assert record["settings"]["dropout"] == 0.1
 
 
-def test_a_record_of_other_data_is_made_again(project, capsys):
+def test_a_record_of_other_data_is_made_again(project, forked, capsys):
     """The file changed since: what was published of it no longer counts, and the published summaries follow."""
     assert campaign("--models", "random", "--groups", "table2") == 0
     old = read_json(project / "results/published/splits/mine/temporal/split.json")["split_hash"]
@@ -127,7 +133,7 @@ def test_a_record_of_other_data_is_made_again(project, capsys):
         assert record["data"]["split_hash"] == today
 
 
-def test_a_list_names_the_records_of_other_data_too(project, capsys):
+def test_a_list_names_the_records_of_other_data_too(project, forked, capsys):
     assert campaign("--models", "random", "--groups", "table2") == 0
     path = project / "results/published/runs/mine/random/table2/seed1/record.json"
     record = read_json(path)
@@ -142,7 +148,7 @@ def test_a_list_names_the_records_of_other_data_too(project, capsys):
     assert total.startswith("# 1 runs, 1 of them told from records: 0.0 core-hours")
 
 
-def test_a_run_that_fails_is_reported_and_the_others_are_made(project, capsys):
+def test_a_run_that_fails_is_reported_and_the_others_are_made(project, forked, capsys):
     config = yaml.safe_load((project / "config.yaml").read_text())
     config["models"]["ultragcn"]["training"] = TINY | {"learning_rate": 1e30, "epochs": 3}
     (project / "config.yaml").write_text(json.dumps(config))

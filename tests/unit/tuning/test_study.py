@@ -113,12 +113,17 @@ def serve_nothing(*_: Any) -> None:
 
 
 @pytest.fixture
-def pretend(monkeypatch: pytest.MonkeyPatch, tiny_split: Split, tmp_path: Path, slice_of):
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers that need not import anything, for tests of what they find and not of how they start."""
+    monkeypatch.setattr(study_module, "PROCESSES", multiprocessing.get_context("fork"))
+
+
+@pytest.fixture
+def pretend(monkeypatch: pytest.MonkeyPatch, forked: None, tiny_split: Split, tmp_path: Path, slice_of):
     """Runs a study with pretended training; more of it with every call."""
 
     def run(serve: Any, space: Any = SPACE, workers: int = 1, **tuning: Any):
         monkeypatch.setattr(study_module, "serve", serve)
-        monkeypatch.setattr(study_module, "PROCESSES", multiprocessing.get_context("fork"))  # no CUDA, no waiting
         settings = StudySettings.of(slice_of(space, **tuning))
         study = run_study(settings, tiny_split, tmp_path / "journal.log", device="cpu", workers=workers)
         return study, settings
@@ -167,7 +172,9 @@ def test_workers_are_handed_that_view_and_nothing_else(monkeypatch, tiny_split: 
     assert not others
 
 
-def test_other_rows_after_the_test_cut_change_no_trial(tiny_split: Split, tmp_path: Path, slice_of, arguments) -> None:
+def test_other_rows_after_the_test_cut_change_no_trial(
+    tiny_split: Split, tmp_path: Path, slice_of, arguments, forked
+) -> None:
     tables = []
     for split in (tiny_split, with_other_test_rows(tiny_split)):
         assert main(arguments(slice_of(SPACE, trials=2), split)) == 0
@@ -233,7 +240,9 @@ def test_best_settings_are_what_training_then_reads(pretend, tmp_path: Path) -> 
     assert resolved["dropout"] == best_trial(study).params["dropout"]
 
 
-def test_create_counts_the_joint_epochs_and_names_its_parts(tiny_split: Split, tmp_path: Path, slice_of, arguments):
+def test_create_counts_the_joint_epochs_and_names_its_parts(
+    tiny_split: Split, tmp_path: Path, slice_of, arguments, forked
+) -> None:
     space = {"warmup_epochs": [2], "alignment.barlow_weight": [0.3], "graph.graph_last": [None]}
     model = {"kind": "create", "dimension": 8, "sequence": {"kind": "sasrec", "blocks": 1, "heads": 1}}
     assert main(arguments(slice_of(space, model, trials=1), tiny_split)) == 0
@@ -253,7 +262,7 @@ def test_create_counts_the_joint_epochs_and_names_its_parts(tiny_split: Split, t
     assert merge(resolved, tuned) == resolved
 
 
-def test_a_model_without_epochs_is_tuned_too(tiny_split: Split, tmp_path: Path, slice_of, arguments) -> None:
+def test_a_model_without_epochs_is_tuned_too(tiny_split: Split, tmp_path: Path, slice_of, arguments, forked) -> None:
     space = {"rank": {"low": 2, "high": 16, "log": True}, "popularity_scaling": {"low": 0.0, "high": 1.0, "step": 0.05}}
     assert main(arguments(slice_of(space, {"kind": "svd"}), tiny_split)) == 0
     rows = rows_of(tmp_path / "trials.csv")
