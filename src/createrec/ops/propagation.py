@@ -186,7 +186,7 @@ class Relations:
 
     def sums(self, values: Tensor) -> Tensor:
         """Sums of each row's entries, [entries] -> [nodes]."""
-        return torch.segment_reduce(values, "sum", offsets=self.offsets.long(), unsafe=True)
+        return values.new_zeros(len(self.offsets) - 1).index_add_(0, self.row, values)
 
     def join(self, values: Tensor) -> Tensor:
         """Sums of each relation's two entries, [entries] -> [relations]."""
