@@ -84,7 +84,7 @@ SLOWEST := 20
 
 test: .venv/installed-dev
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not slow" \
-	    --numprocesses $(CORES) --dist loadgroup --durations $(SLOWEST)
+	    --numprocesses $(CORES) --no-loadscope-reorder --durations $(SLOWEST)
 
 test-slow: .venv/installed-dev
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m slow --timeout 7200

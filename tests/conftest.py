@@ -1,20 +1,20 @@
 """What all tests share, and which of them stay together when they run side by side (make test)."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 UNIT = Path(__file__).parent / "unit"
+DEMO = ("test_demo.py", "test_report.py")  # the tests of the built demo share it
+PLANS = "test_plans.py"  # its tests start a Snakemake each and share nothing
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups tests that share something costly, and skips those that need a CUDA device where torch sees none.
+    """Skips tests that need a CUDA device where torch sees none.
 
     Side by side, what takes longest starts first, so that no process is left alone with it at the end.
     """
-    for item in items:
-        if group := _group(item):
-            item.add_marker(pytest.mark.xdist_group(group))
     if items and hasattr(items[0].config, "workerinput"):
         items.sort(key=_length, reverse=True)
     gpu_tests = [item for item in items if item.get_closest_marker("gpu")]
@@ -27,27 +27,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no CUDA device"))
 
 
-def _group(item: pytest.Item) -> str:
-    """The tests of one group run in one process, one after the other; those without a group run anywhere.
-
-    A file of unit tests shares what it trains. Of the workflow's tests, those of the built demo share it, and a file
-    shares its fixtures of module scope; the rest start a Snakemake each.
-    """
-    if UNIT in item.path.parents:
-        return str(item.path)
-    if "demo" in item.fixturenames:
-        return "demo"
-    fixtures = item._fixtureinfo.name2fixturedefs.values()
-    if any(definitions[-1].scope == "module" for definitions in fixtures):
-        return str(item.path)
-    return ""
-
-
 def _length(item: pytest.Item) -> int:
-    """Which tests take longer than others, roughly: the built demo, what a file of the workflow's tests shares, a start
-    of Snakemake, all others.
-    """
+    """Which tests take longer than others, roughly."""
     if UNIT in item.path.parents:
         return 0
-    group = item.get_closest_marker("xdist_group")
-    return 1 if group is None else 3 if group.args == ("demo",) else 2
+    return 1 if item.path.name == PLANS else 3 if item.path.name in DEMO else 2
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """The tests of a file run in one process, because they share what they build.
+
+    `--dist loadgroup` and its marks would say the same, but xdist 3.8 sets no group under pytest 9.2, without a word.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            return nodeid if file.endswith(PLANS) else "demo" if file.endswith(DEMO) else file
+
+    return Scheduling(config, log)
