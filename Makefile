@@ -1,4 +1,4 @@
-# make demo    a made dataset, Tables 1 and 2 and Figure 2, in a minute or so  make test    the tests, side by side
+# make demo    a made dataset, Tables 1 and 2 and Figure 2, within a minute      make test    the tests, side by side
 # make paper   everything config.yaml names, in days                          make docker  the same environment in an image
 #
 # Each target installs what it needs into .venv first. PYTHON names the interpreter (3.11 to 3.14), TORCH=cpu or cuda
