@@ -12,11 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from createrec.plan import Run
-from createrec.written import DatasetFile, SplitFile, Written, read_written
+from createrec.written import DATASET_FILE, STATISTICS_FILE, read_description
 
 IDENTITY = ("dataset", "model", "variant", "seed", "setup", "fold")
-DATASET_FILE, STATISTICS_FILE = "dataset.json", "split.json"
-KINDS: Mapping[str, type[Written]] = {DATASET_FILE: DatasetFile, STATISTICS_FILE: SplitFile}
 
 
 @dataclass(frozen=True)
@@ -162,7 +160,7 @@ class Preparations:
         found = {}
         for key, path in self.files(dataset, setup).items():
             if path not in self._read:
-                self._read[path] = read_written(path, KINDS[path.name]) if path.exists() else {}
+                self._read[path] = read_description(path) if path.exists() else {}
             if key in self._read[path]:
                 found[key] = self._read[path][key]
         return found

@@ -478,5 +478,10 @@ def plan(config: ProjectConfig) -> dict[str, list[Cell]]:
 
 
 def runs(config: ProjectConfig) -> dict[str, Run]:
-    """Every distinct run of the plan, by folder."""
-    return {cell.run.folder: cell.run for cells in plan(config).values() for cell in cells}
+    """Every distinct run of a configuration's plan, by folder."""
+    return by_folder(plan(config))
+
+
+def by_folder(cells: Mapping[str, Sequence[Cell]]) -> dict[str, Run]:
+    """Every distinct run of a plan, by folder."""
+    return {cell.run.folder: cell.run for group in cells.values() for cell in group}

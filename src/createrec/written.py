@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from createrec.errors import DataError
 from createrec.files import read_json
 
-Mapping: TypeAlias = dict[str, Any]
+DATASET_FILE, STATISTICS_FILE = "dataset.json", "split.json"
+
+JsonObject: TypeAlias = dict[str, Any]
 Measured: TypeAlias = dict[str, float | None]
 """Metrics by name, as fractions; None where the switches leave nobody to ask."""
 
@@ -37,15 +39,15 @@ class DatasetFile(Written):
     dataset: str = ""
     label: str = ""
     dataset_hash: str = ""
-    source: Mapping = {}
-    made_from: Mapping = {}
+    source: JsonObject = {}
+    made_from: JsonObject = {}
     users: int = 0
     items: int = 0
     interactions: int = 0
-    read: Mapping = {}
+    read: JsonObject = {}
     filters: list[Any] = []
     warnings: list[str] = []
-    expected: Mapping | None = None
+    expected: JsonObject | None = None
 
 
 class SplitFile(Written):
@@ -56,7 +58,7 @@ class SplitFile(Written):
     dataset_hash: str = ""
     split_hash: str = ""
     setup: str = ""
-    made_from: Mapping = {}
+    made_from: JsonObject = {}
     users: int = 0
     items: int = 0
     interactions: int = 0
@@ -87,8 +89,8 @@ class Epoch(Written):
 class TrainingFile(Written):
     """`training.json` beside a model (`createrec train`)."""
 
-    run: Mapping = {}
-    sources: list[Mapping] = []
+    run: JsonObject = {}
+    sources: list[JsonObject] = []
     notes: list[str] = []
     split_hash: str = ""
     history: list[Epoch] = []
@@ -113,9 +115,9 @@ class RecordFile(Written):
     fold: str = ""
     label: str = ""
     data: SplitFile = SplitFile()
-    settings: Mapping = {}
-    evaluation: Mapping = {}
-    sources: list[Mapping] = []
+    settings: JsonObject = {}
+    evaluation: JsonObject = {}
+    sources: list[JsonObject] = []
     notes: list[str] = []
     metrics: Measured = {}
     sensitivity: dict[str, Measured] = {}
@@ -126,6 +128,14 @@ class RecordFile(Written):
     code_version: str = ""
     seconds: dict[str, float] = {}
     peak_memory_bytes: int = 0
+
+
+_DESCRIPTIONS: dict[str, type[Written]] = {DATASET_FILE: DatasetFile, STATISTICS_FILE: SplitFile}
+
+
+def read_description(path: Path) -> dict[str, Any]:
+    """Reads a prepared dataset's or a split's description, whichever the file's name says; errors as `read_written`."""
+    return read_written(path, _DESCRIPTIONS[path.name])
 
 
 def read_written(path: Path | str, kind: type[Written]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from createrec.errors import CreaterecError
 from createrec.exhibits import BY_NAME, GROUPS, of_kind, wanted
 from createrec.files import read_json, write_json
 from createrec.matching import Preparations, differences, summary, training_differences
-from createrec.plan import plan
+from createrec.plan import by_folder, plan
 from createrec.provenance import Sources
 from createrec.tuning.space import study_slice
 from snakemake.exceptions import WorkflowError
@@ -62,7 +62,7 @@ def configured():
         settings = read_settings(paths, anchored(given.config, Path.cwd()))
         project = checked(settings, paths)
         layout = plan(project)
-        return settings, project, layout, {cell.run.folder: cell.run for cells in layout.values() for cell in cells}
+        return settings, project, layout, by_folder(layout)
     except CreaterecError as error:
         raise WorkflowError(str(error)) from None
 

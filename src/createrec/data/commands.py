@@ -59,7 +59,8 @@ def run_datasets(options: argparse.Namespace) -> None:
 def run_prepare(options: argparse.Namespace) -> None:
     from createrec.data import account
     from createrec.data.datasets import prepare_dataset
-    from createrec.data.prepare import DATASET_FILE, INTERACTIONS_FILE
+    from createrec.data.prepare import INTERACTIONS_FILE
+    from createrec.written import DATASET_FILE
 
     settings = json_option(options.settings, "--settings")
     dataset = validate(settings.get("dataset", {}), f"settings of {options.dataset}", DatasetConfig)

@@ -13,7 +13,7 @@ from createrec.config import DatasetConfig, FileConfig, LeaveOneOutSetup, Projec
 from createrec.data import registry
 from createrec.data.download import fetch
 from createrec.data.interactions import Interactions
-from createrec.data.prepare import DATASET_FILE, INTERACTIONS_FILE, prepare, write_dataset
+from createrec.data.prepare import INTERACTIONS_FILE, prepare, write_dataset
 from createrec.data.split import Split, refuse_degenerate, refuse_without_queries, split, statistics
 from createrec.data.synthetic import demo_interactions
 from createrec.errors import ConfigError, DataError, known_names
@@ -21,7 +21,7 @@ from createrec.files import sha256_of, write_json
 from createrec.options import RESULTS
 from createrec.provenance import rule_version
 from createrec.readers.columns import Reading
-from createrec.written import DatasetFile, SplitFile, Written, read_written
+from createrec.written import DATASET_FILE, STATISTICS_FILE, DatasetFile, read_description, read_written
 
 RAW = Path("data/raw")
 
@@ -149,29 +149,21 @@ def split_dataset(
         raise ConfigError(f"unknown dataset '{name}'; {known_names(name, known)}")
     data, folder = results / "data" / name, results / "splits" / name / setup
     interactions, summary = data / INTERACTIONS_FILE, data / DATASET_FILE
-    output, facts = folder / "split.safetensors", folder / "split.json"
+    output, facts = folder / "split.safetensors", folder / STATISTICS_FILE
     dataset, cut = config.datasets.get(name, DatasetConfig()), getattr(config.setups, setup.replace("-", "_"))
-    if _again(f"{name} is prepared", summary, DatasetFile, interactions, partial(not_prepared_so, name, dataset)):
+    if _again(f"{name} is prepared", summary, interactions, partial(not_prepared_so, name, dataset)):
         prepare_dataset(name, dataset, config.data.mirror, data)
-    if _again(
-        f"{name} is split", facts, SplitFile, output, partial(not_split_so, cut, read_written(summary, DatasetFile))
-    ):
+    if _again(f"{name} is split", facts, output, partial(not_split_so, cut, read_description(summary))):
         write_split(cut, interactions, summary, output, facts)
-    return Split.load(output), read_written(facts, SplitFile)
+    return Split.load(output), read_description(facts)
 
 
-def _again(
-    what: str,
-    description: Path,
-    kind: type[Written],
-    content: Path,
-    differs: Callable[[Mapping[str, Any]], list[str]],
-) -> bool:
+def _again(what: str, description: Path, content: Path, differs: Callable[[Mapping[str, Any]], list[str]]) -> bool:
     """Whether a pair of files is to be made, and why, where it is there already."""
     if not (description.exists() and content.exists()):
         return True
     try:
-        reasons = differs(read_written(description, kind))
+        reasons = differs(read_description(description))
     except DataError as error:
         reasons = [str(error)]
     if reasons:

@@ -17,9 +17,9 @@ from createrec.errors import DataError
 from createrec.files import locked, sha256_of, write_json
 from createrec.readers.catalogue import read
 from createrec.readers.columns import Reading
+from createrec.written import DATASET_FILE
 
 INTERACTIONS_FILE = "interactions.parquet"
-DATASET_FILE = "dataset.json"
 NO_FILTERS = FiltersConfig()
 IDS_AT_ONCE = 4096
 """Ids that go into the hash in one call: one call for each of a million ids would take longer than the hash."""

@@ -15,7 +15,7 @@ from createrec.config import SVDConfig
 from createrec.data.batch import QueryBatch, TrainingData
 from createrec.data.graph import build_edges
 from createrec.models.base import Recommender
-from createrec.ops.ragged import Sequences
+from createrec.ops.ragged import Sequences, positions_in_ranges
 from createrec.randomness import Randomness
 
 
@@ -63,8 +63,7 @@ def _sum_of_items(sequences: Sequences, rows: Tensor, factors: Tensor) -> Tensor
     """Sum of the factors of each row's distinct items, [rows, rank]."""
     lengths = sequences.lengths[rows]
     batch_row = torch.repeat_interleave(torch.arange(len(rows), device=rows.device), lengths)
-    token = torch.arange(len(batch_row), device=rows.device) - (lengths.cumsum(0) - lengths)[batch_row]
-    items = sequences.values[sequences.offsets[rows][batch_row] + token]
+    items = sequences.values[positions_in_ranges(sequences.offsets[rows], lengths)]
     keys = torch.unique(batch_row * len(factors) + items)
     states = factors.new_zeros(len(rows), factors.shape[1])
     return states.index_add_(0, keys // len(factors), factors[keys % len(factors)])

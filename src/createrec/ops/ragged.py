@@ -81,6 +81,13 @@ class Packed:
         return replace(self, items=items)
 
 
+def positions_in_ranges(begins: Tensor, lengths: Tensor) -> Tensor:
+    """begin, begin + 1, ... of each of some ranges, int64 [n] both, one after the other: int64 [sum(lengths)]."""
+    shifts = begins - lengths.cumsum(0) + lengths
+    positions = torch.repeat_interleave(shifts, lengths)
+    return positions.add_(torch.arange(len(positions), device=positions.device))
+
+
 def pack(
     sequences: Sequences, rows: Tensor, max_length: int, *, drop_newest: int = 0, capacity: int | None = None
 ) -> Packed:

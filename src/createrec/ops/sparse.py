@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from createrec.ops.ragged import positions_in_ranges
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,8 @@ class SparseMatrix:
         """These rows int64 [n] alone, in this order; how many entries they have is asked of the host."""
         begin = self.offsets[rows].long()
         counts = self.offsets[rows + 1].long() - begin
-        ends = counts.cumsum(0)
-        entries = torch.repeat_interleave(begin - ends + counts, counts)
-        entries += torch.arange(len(entries), device=rows.device)
-        return SparseMatrix(F.pad(ends, (1, 0)).int(), self.columns[entries], self.values[entries])
+        entries = positions_in_ranges(begin, counts)
+        return SparseMatrix(F.pad(counts.cumsum(0), (1, 0)).int(), self.columns[entries], self.values[entries])
 
 
 @dataclass(frozen=True)

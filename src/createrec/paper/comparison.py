@@ -26,7 +26,7 @@ from createrec.paper.render import Page, Sheet, Shown, write_csv, write_page
 from createrec.paper.reported import NOT_STATED, Reported, printed, reported_values
 from createrec.paper.tables import decimals, exact_percent, percent, signed_percent
 from createrec.plan import Run
-from createrec.written import DatasetFile, read_written
+from createrec.written import DATASET_FILE, read_description
 
 DRAWS = 2000  # of the bootstrap
 BOOTSTRAP_SEED = 0
@@ -101,10 +101,10 @@ _COMPARISON_HEADER = [
 
 
 def _count(results: Results, dataset: str, metric: str) -> Estimate:
-    path = results.data / dataset / "dataset.json"
+    path = results.data / dataset / DATASET_FILE
     if not path.exists():
         return Estimate((), 1, missing=NO_DATA)
-    summary = read_written(path, DatasetFile)
+    summary = read_description(path)
     if metric not in summary:
         raise DataError(f"{path}: lacks {metric}; prepare it again")
     return Estimate((float(summary[metric]),), 1, summary.get("label", ""))

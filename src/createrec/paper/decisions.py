@@ -4,27 +4,15 @@ import math
 import statistics
 from pathlib import Path
 
-from createrec.matching import STATISTICS_FILE
 from createrec.paper.names import dataset_name, metric_name
 from createrec.paper.records import Results
 from createrec.paper.render import Sheet, Shown, to_markdown
-from createrec.paper.reported import reported_values
-from createrec.written import RecordFile, SplitFile, read_written
+from createrec.paper.reported import reported_value
+from createrec.written import STATISTICS_FILE, RecordFile, read_description, read_written
 
 POSITIONS = ("newest", "oldest")
 METRICS = ("ndcg@10", "recall@100", "coverage@10")
 CUTOFF = 10
-
-
-def _reported(dataset: str, model: str, metric: str) -> float:
-    """What Table 2 of the paper says, in %."""
-    found = [
-        row.value
-        for row in reported_values()
-        if (row.table, row.dataset, row.model, row.metric) == ("table2", dataset, model, metric)
-    ]
-    (value,) = found
-    return value
 
 
 def positions_part(folder: Path) -> str:
@@ -45,7 +33,7 @@ def positions_part(folder: Path) -> str:
         off = dict.fromkeys(POSITIONS, 0.0)
         cells = []
         for metric in METRICS:
-            paper = _reported(dataset, "sasrec", metric)
+            paper = reported_value("table2", dataset, "sasrec", metric)
             ours = {order: 100 * statistics.fmean(one[metric] for one in metrics[order]) for order in POSITIONS}
             for order in POSITIONS:
                 off[order] += abs(math.log(ours[order] / paper))
@@ -69,9 +57,9 @@ def random_row_part(results: Results) -> str:
     for dataset in results.config.table2.datasets:
         path = results.splits / dataset / "temporal" / STATISTICS_FILE
         if path.exists():
-            facts = read_written(path, SplitFile)
+            facts = read_description(path)
             implied = 100 * (1 - (1 - CUTOFF / facts["items"]) ** facts["test_users"])
-            paper = _reported(dataset, "random", f"coverage@{CUTOFF}")
+            paper = reported_value("table2", dataset, "random", f"coverage@{CUTOFF}")
             cells = (f"{facts['test_users']:,}", f"{implied:.2f}", f"{paper:.2f}")
             rows.append(((dataset_name(dataset),), tuple(map(Shown, cells))))
     caption = f"Coverage@{CUTOFF} of Random, in %."

@@ -24,8 +24,8 @@ from createrec.paper.names import dataset_name, model_name
 from createrec.paper.records import NO_DATA, Results
 from createrec.paper.render import Sheet, Shown, to_markdown, write_text
 from createrec.paper.report import epochs_on_gpu, read_gpu
-from createrec.paper.validation import agreeing_points, checks, differing_part, points_part
-from createrec.plan import Run
+from createrec.paper.validation import Checked, agreeing_points, checks, differing_part, points_part
+from createrec.plan import Run, by_folder
 
 BENCH = Path("benchmarks/results/bench.json")
 GPU = Path("benchmarks/results/gpu.json")
@@ -54,6 +54,11 @@ class Facts:
     def main(self) -> list[Headline]:
         return headlines(self.results, self.claims)
 
+    @cached_property
+    def checked(self) -> list[Checked]:
+        """The figures of others beside ours."""
+        return list(checks(self.results))
+
     def json(self, path: Path) -> Any:
         """A measurement; None where there is none."""
         file = self.root / path
@@ -62,7 +67,7 @@ class Facts:
     @cached_property
     def runs(self) -> dict[str, Run]:
         """Every planned run, by folder."""
-        return {cell.run.folder: cell.run for cells in self.results.plan.values() for cell in cells}
+        return by_folder(self.results.plan)
 
 
 def _counts(claims: Iterable[Claim]) -> str:
@@ -109,9 +114,9 @@ def five_rows(facts: Facts) -> str:
 
 def outside(facts: Facts) -> str:
     """How many trainings come out as others published them."""
-    found, told = list(checks(facts.results)), []
+    told: list[str] = []
     for dataset in facts.results.config.validation.datasets:
-        agreeing, run = agreeing_points(found, dataset)
+        agreeing, run = agreeing_points(facts.checked, dataset)
         if run:
             told.append(f"{agreeing} of {run} on {dataset_name(dataset)}")
     if not told:
@@ -321,12 +326,12 @@ def random_row(facts: Facts) -> str:
 
 def points(facts: Facts) -> str:
     """How many grid points of *Time to Split* come out as published."""
-    return points_part(list(checks(facts.results)))
+    return points_part(facts.checked)
 
 
 def differing(facts: Facts) -> str:
     """The grid points that do not."""
-    return differing_part(facts.results, list(checks(facts.results)))
+    return differing_part(facts.results, facts.checked)
 
 
 # --- files --------------------------------------------------------------------------------------------------------

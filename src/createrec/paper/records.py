@@ -12,7 +12,7 @@ from createrec.data.split import FEW_TEST_USERS
 from createrec.errors import DataError
 from createrec.matching import Preparations, summary
 from createrec.plan import Cell, Run, plan
-from createrec.written import RecordFile, read_written
+from createrec.written import DATASET_FILE, RecordFile, read_written
 
 NOT_RUN = "not run"
 NO_DATA = "not run (data not at hand)"
@@ -178,7 +178,7 @@ class Results:
         return None
 
     def at_hand(self, dataset: str) -> bool:
-        return (self.data / dataset / "dataset.json").exists()
+        return (self.data / dataset / DATASET_FILE).exists()
 
     def missing(self, dataset: str) -> str:
         """Why a run on this dataset is absent."""

@@ -17,7 +17,7 @@ from createrec.paper.names import ALIGNMENTS, dataset_name, metric_name, model_n
 from createrec.paper.records import FEWEST_HITS, NO_DATA, NOT_RUN, Estimate, Results
 from createrec.paper.render import Mark, Sheet, Shown, to_html, to_latex, to_markdown, write_csv, write_text
 from createrec.plan import Cell, alternatives
-from createrec.written import DatasetFile, SplitFile, Written, read_written
+from createrec.written import DATASET_FILE, STATISTICS_FILE, read_description
 
 BY_DESIGN = ("random", "poprnd")  # their coverage is high by design (paper, Section 4.4): they do not compete
 TABLE2_METRICS = ("ndcg@10", "recall@10", "coverage@10", "ndcg@100", "recall@100", "coverage@100")
@@ -376,8 +376,8 @@ _COUNTS = {"users": "Users", "items": "Items", "interactions": "Interactions"}
 _SPLIT_COUNTS = {"train_interactions": "Training rows", "train_users": "Training users", "test_users": "Test users"}
 
 
-def _optional(path: Path, kind: type[Written]) -> Mapping[str, Any]:
-    return read_written(path, kind) if path.exists() else {}
+def _optional(path: Path) -> Mapping[str, Any]:
+    return read_description(path) if path.exists() else {}
 
 
 @dataclass(frozen=True)
@@ -402,8 +402,8 @@ def table1(results: Results, exhibit: Exhibit) -> DataTable:
     """
     rows, csv_rows, labels, missing = [], [], [], False
     for dataset in wanted(results.config, exhibit):
-        summary = _optional(results.data / dataset / "dataset.json", DatasetFile)
-        split = _optional(results.splits / dataset / "temporal" / "split.json", SplitFile)
+        summary = _optional(results.data / dataset / DATASET_FILE)
+        split = _optional(results.splits / dataset / "temporal" / STATISTICS_FILE)
         if summary and (absent := set(_COUNTS) - set(summary)):
             raise DataError(f"dataset.json of {dataset}: lacks {', '.join(sorted(absent))}; prepare it again")
         counts = [summary.get(key) for key in _COUNTS] + [split.get(key) for key in _SPLIT_COUNTS]

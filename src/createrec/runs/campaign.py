@@ -22,7 +22,7 @@ from createrec.exhibits import GROUPS
 from createrec.files import atomic_path
 from createrec.matching import Preparations, differences
 from createrec.plan import Run, plan
-from createrec.written import RecordFile, SplitFile, read_written
+from createrec.written import STATISTICS_FILE, RecordFile, read_description, read_written
 
 RECORD_FILES = ("record.json", "ranks.parquet")
 # Workers start afresh, because a CUDA context does not survive a fork.
@@ -86,7 +86,7 @@ def make_record(job: Job) -> float:
     started = time.perf_counter()
     run, working = job.run, job.results / "runs" / job.run.folder
     folder = job.results / "splits" / run.dataset / run.setup
-    split, statistics = Split.load(folder / "split.safetensors"), read_written(folder / "split.json", SplitFile)
+    split, statistics = Split.load(folder / "split.safetensors"), read_description(folder / STATISTICS_FILE)
     with run_lock(working):
         device = choose_device(job.device)
         model, facts = train_run(run, split, device, checkpoint_folder=working)

@@ -16,9 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from createrec.kinds import CATALOGUE
-from createrec.matching import STATISTICS_FILE
 from createrec.plan import Run, leaves
-from createrec.written import RecordFile, SplitFile, read_written
+from createrec.written import STATISTICS_FILE, RecordFile, read_description, read_written
 
 if TYPE_CHECKING:
     import torch
@@ -144,7 +143,7 @@ def told(runs: Sequence[Run], published: Path, results: Path, rate: float, devic
 
     def data(run: Run) -> Mapping[str, Any] | None:
         places = (folder / "splits" / run.dataset / run.setup / STATISTICS_FILE for folder in (results, published))
-        return next((read_written(path, SplitFile) for path in places if path.exists()), None)
+        return next((read_description(path) for path in places if path.exists()), None)
 
     unit, here, of_time = ("core", "a processor", "core-") if device_type == "cpu" else ("card", "a card", "")
     costs = [estimate(run, records, data(run), rate, device_type) for run in runs]

@@ -16,12 +16,12 @@ from createrec.data.interactions import Interactions
 from createrec.data.split import Split
 from createrec.errors import ConfigError, DataError
 from createrec.files import atomic_path
-from createrec.matching import KINDS, Preparations
+from createrec.matching import Preparations
 from createrec.ops.ragged import Sequences
 from createrec.ops.ranking import remove_seen_, top_items
 from createrec.plan import Run
 from createrec.runs.run import check_model_file, load_trained, run_of_slice
-from createrec.written import RecordFile, TrainingFile, read_written
+from createrec.written import RecordFile, TrainingFile, read_description, read_written
 
 T = TypeVar("T")
 
@@ -103,7 +103,7 @@ class TrainedRun:
         """The split speaks of users and items by number: with ids of another preparation it would name others."""
         found, split = self.interactions, self.split
         paths = Preparations(results / "data", results / "splits").files(self.run.dataset, self.run.setup)
-        told = [read_written(path, KINDS[path.name]).get("dataset_hash") for path in paths.values() if path.exists()]
+        told = [read_description(path).get("dataset_hash") for path in paths.values() if path.exists()]
         counts = (found.users, found.items, len(found)) == (split.users, split.item_count, len(split.items))
         if not counts or len(set(told)) > 1:
             raise DataError(
