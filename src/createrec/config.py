@@ -794,6 +794,14 @@ class ValidationConfig(Strict):
     seeds: Seeds = ()
 
 
+class ChoicesConfig(Strict):
+    """Which models are tested under the settings that their search placed next to the chosen ones, too."""
+
+    datasets: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    seeds: Seeds = ()
+
+
 class BeyondConfig(Strict):
     """Simple baselines that the paper does not have, beside its models."""
 
@@ -923,6 +931,7 @@ class ProjectConfig(Strict):
     figure2: CurvesConfig
     ablations: AblationsConfig = AblationsConfig()
     sensitivity: SensitivityConfig = SensitivityConfig()
+    choices: ChoicesConfig = ChoicesConfig()
     validation: ValidationConfig = ValidationConfig()
     beyond: BeyondConfig = BeyondConfig()
     tuning: TuningConfig = TuningConfig()

@@ -24,6 +24,7 @@ Fold = Literal["test", "validation", "unretrained"]
 LONGEST_VARIANT = 80  # of those that are derived; names of folders have limits
 # Settings that are maps with a kind of their own.
 PARTS = ("sequence", "graph", "alignment")
+CHOSEN = "chosen"  # the settings of a search that count
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,11 @@ def _hparams(folder: str, dataset: str, model: str) -> Mapping[str, Any]:
         )
     path = _tuned_file(folder, dataset, model)
     return read_yaml(path) if path.exists() else {}
+
+
+def _next_settings(config: ProjectConfig, dataset: str, model: str) -> Mapping[str, Mapping[str, Any]]:
+    """Trial -> settings, of those that the model's search placed next to the chosen ones; none without a search."""
+    return _hparams(config.hparams, dataset, f"{model}.next") if config.hparams else {}
 
 
 def _tuned_file(folder: str, dataset: str, model: str) -> Path:
@@ -432,6 +438,18 @@ def sensitivity_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]
                     variant = re.sub(r"[^\w.-]+", "-", switch)
                     run = make_run(config, dataset, model, variant, seed, overrides=overrides)
                     yield Cell(run, {"switch": switch, "shown_as": other.shown_as or model})
+
+
+def choice_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:
+    """The chosen settings, as Table 2 has them, and those that the search placed next to them."""
+    part = wanted(config, exhibit)
+    for dataset in part.datasets:
+        for model in part.models:
+            for seed in part.seeds:
+                yield Cell(make_run(config, dataset, model, "table2", seed), {"settings": CHOSEN})
+                for trial, overrides in _next_settings(config, dataset, model).items():
+                    run = make_run(config, dataset, model, f"choice-{trial}", seed, overrides=overrides)
+                    yield Cell(run, {"settings": trial})
 
 
 def validation_cells(config: ProjectConfig, exhibit: Exhibit) -> Iterator[Cell]:

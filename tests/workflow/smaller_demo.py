@@ -33,6 +33,7 @@ SMALLER = {
         "trainings": {"positions=oldest": {"datasets": []}, "fold_in=true": {"datasets": []}},
         "seeds": [],
     },
+    "choices": {"datasets": []},
     "beyond": {"datasets": [], "leave_one_out": []},
     "validation": {"datasets": []},
 }

@@ -12,6 +12,7 @@ rule study:
         trials="results/tuning/{dataset}/{model}/trials.csv",
         choice="results/tuning/{dataset}/{model}/choice.csv",
         best="results/tuning/{dataset}/{model}/best.yaml",
+        next="results/tuning/{dataset}/{model}/next.yaml",
         importance="results/tuning/{dataset}/{model}/importance.png",
     log:
         "logs/tune/{dataset}/{model}.log",
@@ -33,7 +34,8 @@ rule study:
         """
         createrec tune --settings {params.settings:q} --split {input.split:q} --statistics {input.statistics:q} \
             --journal {params.journal:q}/journal.log --trials {output.trials:q} --choice {output.choice:q} \
-            --best {output.best:q} --importance {output.importance:q} --workers {params.workers} 2>&1 | tee {log:q}
+            --best {output.best:q} --next {output.next:q} --importance {output.importance:q} \
+            --workers {params.workers} 2>&1 | tee {log:q}
         """
 
 
@@ -49,16 +51,21 @@ if PROJECT.hparams:
     # Training reads these files when the plan is made, so what is adopted here counts from the next call on.
     rule adopt:
         input:
-            "results/tuning/{dataset}/{model}/best.yaml",
+            best="results/tuning/{dataset}/{model}/best.yaml",
+            next="results/tuning/{dataset}/{model}/next.yaml",
         output:
-            f"{local(PROJECT.hparams)}/{{dataset}}/{{model}}.yaml",
+            best=f"{local(PROJECT.hparams)}/{{dataset}}/{{model}}.yaml",
+            next=f"{local(PROJECT.hparams)}/{{dataset}}/{{model}}.next.yaml",
         log:
             "logs/adopt/{dataset}/{model}.log",
         localrule: True
         message:
             "Adopting the tuned settings of {wildcards.model} on {wildcards.dataset}"
         shell:
-            "cp {input:q} {output:q} 2> {log:q}"
+            """
+            cp {input.next:q} {output.next:q} 2> {log:q}
+            cp {input.best:q} {output.best:q} 2>> {log:q}
+            """
 
     # Replaces the tuned settings by those of the studies, and runs the studies that are out of date.
     rule hparams:

@@ -17,6 +17,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         "--choice", type=Path, required=True, metavar="CSV", help="the best settings over several seeds"
     )
     command.add_argument("--best", type=Path, required=True, metavar="YAML")
+    command.add_argument(
+        "--next", type=Path, required=True, metavar="YAML", help="settings that the fold cannot tell from the best"
+    )
     command.add_argument("--importance", type=Path, required=True, metavar="PNG")
     command.add_argument(
         "--workers",
@@ -32,7 +35,14 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 def run_tune(options: argparse.Namespace) -> None:
     from createrec.runs.run import run_of_slice, validation_queries
     from createrec.tuning.choice import choose, means, train_finalists, write_choice
-    from createrec.tuning.outputs import best_trial, refuse_equals, write_best, write_importance, write_trials
+    from createrec.tuning.outputs import (
+        best_trial,
+        refuse_equals,
+        write_best,
+        write_importance,
+        write_next,
+        write_trials,
+    )
     from createrec.tuning.study import StudySettings, run_study
 
     if options.workers < 1:
@@ -47,6 +57,7 @@ def run_tune(options: argparse.Namespace) -> None:
     trainings = train_finalists(settings, split, options.journal, device=options.device, workers=options.workers)
     write_choice(trainings, options.choice)
     write_best(study, settings, trainings, statistics, options.best)
+    write_next(study, settings, trainings, options.next)
     write_importance(study, settings, options.importance)
     chosen, _ = choose(trainings)
     print(f"chosen of {study.study_name}: trial {chosen}, validation ndcg@10 {100 * means(trainings)[chosen]:.2f} %")

@@ -1,16 +1,19 @@
 """The choice among a study's best settings: the mean over seeds decides, and what is trained is kept."""
 
 import csv
+import dataclasses
 import multiprocessing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from createrec.config import read_yaml
 from createrec.data.split import Split
 from createrec.errors import TrainingError
 from createrec.tuning import study as study_module
 from createrec.tuning.choice import Training, choose, finalists, means, train_finalists, write_choice
+from createrec.tuning.outputs import next_settings, write_next
 from createrec.tuning.study import StudySettings, run_study
 from createrec.tuning.worker import receive, send
 
@@ -70,6 +73,25 @@ def test_the_mean_chooses_and_not_the_lucky_seed(studied, tiny_split: Split, tmp
         rows = list(csv.DictReader(file))
     assert {(row["setting"], row["chosen"]) for row in rows if row["chosen"] == "true"} == {(str(numbers[0.2]), "true")}
     assert sorted({row["seed"] for row in rows}) == ["0", "1", "2"]
+
+
+def test_settings_that_the_fold_cannot_tell_from_the_chosen_ones_are_kept(
+    studied, tiny_split: Split, tmp_path: Path
+) -> None:
+    study, settings = studied
+    numbers = {trial.params["dropout"]: trial.number for trial in finalists(study, 3)}
+    trainings = train_finalists(settings, tiny_split, tmp_path / "journal.log", device="cpu")
+    # The means over seeds are .257, .223 and .19: the second is more than 10 % below the first.
+    assert next_settings(study, settings, trainings) == {}
+    nearer = [dataclasses.replace(one, value=one.value + 1) for one in trainings]
+    assert next_settings(study, settings, nearer) == {
+        f"trial-{numbers[0.3]}": {"dropout": 0.3, "training": {"epochs": 2}},
+        f"trial-{numbers[0.4]}": {"dropout": 0.4, "training": {"epochs": 2}},
+    }
+    write_next(study, settings, nearer, tmp_path / "next.yaml")
+    assert list(read_yaml(tmp_path / "next.yaml")) == sorted(next_settings(study, settings, nearer))
+    comments = (tmp_path / "next.yaml").read_text().splitlines()
+    assert f"# trial-{numbers[0.3]}: validation ndcg@10 = 1.223333" in comments
 
 
 def test_what_was_trained_is_not_trained_again(studied, monkeypatch, tiny_split: Split, tmp_path: Path) -> None:

@@ -1,0 +1,111 @@
+"""How far the choice of settings moves a model: its settings that one validation fold cannot tell apart, on the test.
+
+A search takes the best of its settings by validation NDCG@10, which has a standard error of 7 to 10 % of its value. Had
+the fold held other users, another of the good settings might have been taken. So these are tested too: a gain that is
+no larger than what the choice moves could be the luck of choosing.
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+
+from createrec.exhibits import Exhibit
+from createrec.paper.names import dataset_name, metric_name, model_name
+from createrec.paper.records import Estimate, Results
+from createrec.paper.tables import TABLE2_METRICS, Entry, Table, common_notes, percent, seeds_note, signed_percent
+from createrec.plan import CHOSEN, Cell
+
+DECIDING = "ndcg@10"
+GROUP = "choices"
+
+
+def _places(results: Results, dataset: str, model: str) -> dict[str, list[Cell]]:
+    """Settings -> the cells of their seeds, the chosen ones first."""
+    places: dict[str, list[Cell]] = {}
+    for cell in results.cells(GROUP, dataset, model):
+        places.setdefault(cell.labels["settings"], []).append(cell)
+    return places
+
+
+def by_settings(results: Results, dataset: str, model: str, metric: str = DECIDING) -> dict[str, Estimate]:
+    """Settings -> estimate over seeds, the chosen ones first; those that were not run have no values."""
+    places = _places(results, dataset, model)
+    return {settings: results.estimate(cells, metric, dataset) for settings, cells in places.items()}
+
+
+def relative_spread(estimates: Mapping[str, Estimate]) -> float | None:
+    """Sample standard deviation over settings, as a share of their mean; None where fewer than two were run."""
+    found = [estimate.mean for estimate in estimates.values() if estimate.run]
+    if len(found) < 2 or not statistics.fmean(found):
+        return None
+    return statistics.stdev(found) / statistics.fmean(found)
+
+
+def choice_spread(results: Results, dataset: str, models: Sequence[str], metric: str = DECIDING) -> float | None:
+    """How far the choices of two models move the ratio of their means: the relative spreads of both, squared and added.
+
+    None where the settings of neither were tested beside others.
+    """
+    spreads = [relative_spread(by_settings(results, dataset, model, metric)) for model in models]
+    known = [spread for spread in spreads if spread is not None]
+    return math.hypot(*known) if known else None
+
+
+def _told(results: Results, dataset: str, models: Sequence[str]) -> list[str]:
+    """A sentence on each model whose settings were compared, and one on what that says of CREATE's gain."""
+    found = {model: by_settings(results, dataset, model) for model in models}
+    sentences = []
+    for model, estimates in found.items():
+        spread, chosen = relative_spread(estimates), estimates.get(CHOSEN)
+        if spread is not None and chosen is not None and chosen.run:
+            means = [estimate.mean for estimate in estimates.values() if estimate.run]
+            told = (
+                f"{dataset_name(dataset)}: {model_name(model)} has an NDCG@10 of {percent(statistics.fmean(means))} ± "
+                f"{percent(statistics.stdev(means))} over its {len(means)} settings"
+            )
+            if chosen.std is not None:
+                told += f"; the chosen ones have {percent(chosen.mean)} ± {percent(chosen.std)} over seeds"
+            sentences.append(f"{told}.")
+    if {"sasrec", "create"} <= found.keys():
+        averages = {
+            model: [estimate.mean for estimate in found[model].values() if estimate.run]
+            for model in ("sasrec", "create")
+        }
+        spread = choice_spread(results, dataset, ("sasrec", "create"))
+        if all(averages.values()) and spread is not None:
+            ratio = statistics.fmean(averages["create"]) / statistics.fmean(averages["sasrec"]) - 1
+            sentences.append(
+                f"{dataset_name(dataset)}: of the means over settings CREATE's is {signed_percent(ratio)} against "
+                f"SASRec's; the choice of settings moves that by ± {100 * spread:.0f} %."
+            )
+    return sentences
+
+
+def choices(results: Results, exhibit: Exhibit) -> Table:
+    """A row per dataset, model and settings; a column per metric."""
+    cells = results.plan[exhibit.group]
+    models = dict.fromkeys((cell.run.dataset, cell.run.model) for cell in cells)
+    entries = [
+        Entry(
+            (dataset_name(dataset), model_name(model), settings),
+            metric_name(metric),
+            results.estimate(own, metric, dataset),
+            {"dataset": dataset, "model": model, "settings": settings, "metric": metric},
+        )
+        for dataset, model in models
+        for settings, own in _places(results, dataset, model).items()
+        for metric in TABLE2_METRICS
+    ]
+    estimates = [entry.estimate for entry in entries]
+    by_dataset: dict[str, list[str]] = {}
+    for dataset, model in models:
+        by_dataset.setdefault(dataset, []).append(model)
+    notes = (
+        seeds_note(estimates),
+        "Trials are those of the search on validation, results/published/tuning/DATASET/MODEL/trials.csv; their "
+        "settings lie in hparams/DATASET/MODEL.next.yaml. A model whose search found no other setting within 10 % of "
+        "the best has one row.",
+        *(sentence for dataset, own in by_dataset.items() for sentence in _told(results, dataset, own)),
+        *common_notes(results, cells, estimates),
+    )
+    return Table(exhibit, notes, ("Dataset", "Model", "Settings"), tuple(entries), {})
