@@ -63,8 +63,8 @@ if PROJECT.hparams:
             "Adopting the tuned settings of {wildcards.model} on {wildcards.dataset}"
         shell:
             """
-            cp {input.next:q} {output.next:q} 2> {log:q}
-            cp {input.best:q} {output.best:q} 2>> {log:q}
+            cp {input.next:q} {output.next:q} 2>{log:q}
+            cp {input.best:q} {output.best:q} 2>>{log:q}
             """
 
     # Replaces the tuned settings by those of the studies, and runs the studies that are out of date.

@@ -51,6 +51,7 @@ def arguments(tmp_path: Path) -> Callable[[Mapping[str, Any], Split], list[str]]
             "trials": "trials.csv",
             "choice": "choice.csv",
             "best": "best.yaml",
+            "next": "next.yaml",
             "importance": "importance.png",
         }
         options = [part for name, file in files.items() for part in (f"--{name}", str(tmp_path / file))]
