@@ -18,7 +18,7 @@ from createrec.errors import DataError
 from createrec.exhibits import GROUPS
 from createrec.paper.claims import Claim, judge, paper_text
 from createrec.paper.costs import costs, costs_sheet
-from createrec.paper.decisions import positions_part, random_row_part
+from createrec.paper.decisions import positions_part, random_row_part, static_models_part
 from createrec.paper.headline import VERDICTS, WHOLE, Headline, headlines
 from createrec.paper.names import dataset_name, model_name
 from createrec.paper.records import NO_DATA, Results
@@ -324,6 +324,11 @@ def random_row(facts: Facts) -> str:
     return random_row_part(facts.results)
 
 
+def static_models(facts: Facts) -> str:
+    """The rows of SVD, LightGCN and UltraGCN under every reading, beside the paper's."""
+    return static_models_part(facts.results)
+
+
 def points(facts: Facts) -> str:
     """How many grid points of *Time to Split* come out as published."""
     return points_part(facts.checked)
@@ -341,7 +346,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[Facts], str]]] = {
     "README.md": {"results": five_rows, "outside": outside, "speed": speed, "limits": limits},
     "docs/reproduction.md": {"runs": what_was_run, "searches": searches, "claims": by_claim},
     "docs/costs.md": {"costs": what_it_costs},
-    "docs/protocol.md": {"positions": positions, "random_row": random_row},
+    "docs/protocol.md": {"positions": positions, "random_row": random_row, "static_models": static_models},
     "docs/validation.md": {"points": points, "differing": differing},
 }
 
