@@ -1,12 +1,14 @@
 """What each table and figure costs, from the seconds and the memory that its records hold."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from createrec.exhibits import GROUPS
 from createrec.paper.names import dataset_name
 from createrec.paper.records import Results
 from createrec.paper.render import Sheet, Shown
+from createrec.plan import by_folder
 
 
 @dataclass(frozen=True)
@@ -46,20 +48,36 @@ def costs(results: Results) -> list[Cost]:
         for dataset in dict.fromkeys(run.dataset for run in runs.values()):
             here = [run for run in runs.values() if run.dataset == dataset]
             records = [record for run in here if (record := results.record(run)) is not None]
-            seconds = {"cpu": 0.0, "gpu": 0.0}
-            for record in records:
-                kind = "cpu" if str(record.get("device", "cpu")).startswith("cpu") else "gpu"
-                seconds[kind] += sum(record.get("seconds", {}).values())
+            seconds = _seconds(records)
             memory = max((record.get("peak_memory_bytes") or 0 for record in records), default=0)
             if records:
-                found.append(Cost(group, dataset, len(records), len(here), seconds["cpu"], seconds["gpu"], memory))
+                cpu, gpu = sum(seconds["cpu"]), sum(seconds["gpu"])
+                found.append(Cost(group, dataset, len(records), len(here), cpu, gpu, memory))
     return found
 
 
-def costs_sheet(found: Sequence[Cost]) -> Sheet:
+def _seconds(records: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Seconds of training and evaluation of each run, by where it was made."""
+    seconds: dict[str, list[float]] = {"cpu": [], "gpu": []}
+    for record in records:
+        kind = "cpu" if str(record.get("device", "cpu")).startswith("cpu") else "gpu"
+        seconds[kind].append(sum(record.get("seconds", {}).values()))
+    return seconds
+
+
+def _in_all(results: Results) -> str:
+    """What all runs took, each counted once."""
+    runs = by_folder(results.plan).values()
+    seconds = _seconds(record for run in runs if (record := results.record(run)) is not None)
+    cpu, gpu = seconds["cpu"], seconds["gpu"]
+    told = f"In all, each run once: {len(cpu)} runs in {sum(cpu) / 3600:.1f} core-hours"
+    return told + (f", and {len(gpu)} runs in {sum(gpu) / 60:.0f} minutes on a GPU, several at a time." if gpu else ".")
+
+
+def costs_sheet(results: Results) -> Sheet:
     """A row per table or figure and dataset."""
     rows = []
-    for cost in found:
+    for cost in costs(results):
         minutes = cost.cpu_seconds / 60
         gpu = f"{cost.gpu_seconds / 60:,.0f}" if cost.gpu_seconds else "–"
         texts = (f"{cost.runs} of {cost.planned}", f"{minutes:,.0f}", f"{minutes / 2:,.0f}", gpu)
@@ -67,6 +85,7 @@ def costs_sheet(found: Sequence[Cost]) -> Sheet:
         rows.append(((cost.shown, dataset_name(cost.dataset)), tuple(map(Shown, shown))))
     headings = ("Runs", "Core-minutes", "Minutes on two cores", "GPU-minutes", "Peak GB", "Command")
     notes = (
+        _in_all(results),
         "Trainings and evaluations with a record, without the search for settings; a run that two tables share counts "
         "in both.",
         "One core-minute is one minute of one CPU thread. Two runs side by side take half of the time.",

@@ -286,12 +286,13 @@ def _choice(path: Path) -> tuple[str, str]:
 
 def searches(facts: Facts) -> str:
     """Every search for settings: trials, hours, the best value, and the choice over several seeds where it was made."""
-    rows = []
+    rows, spent = [], 0.0
     for path in sorted((facts.root / TUNING).glob("*/*/trials.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             trials = list(csv.DictReader(file))
         complete = [float(trial["value"]) for trial in trials if trial["state"] == "complete" and trial["value"]]
         hours = sum(float(trial["seconds"] or 0) for trial in trials) / 3600
+        spent += hours
         dataset, model = path.parent.parent.name, path.parent.name
         best = f"{100 * max(complete):.2f}" if complete else "–"
         cells = (str(len(trials)), f"{hours:.2f}", best, *_choice(path.parent / "choice.csv"))
@@ -300,7 +301,8 @@ def searches(facts: Facts) -> str:
         return "No search was published.\n"
     caption = (
         "Searches for settings, NDCG@10 on the validation fold in %. Best: of all trials, one seed each. Chosen: mean "
-        "± deviation [seeds] of the setting that was chosen. Others: means of the settings that it was compared with."
+        "± deviation [seeds] of the setting that was chosen. Others: means of the settings that it was compared with. "
+        f"In all {spent:.1f} hours of trials."
     )
     headings = ("Trials", "Hours", "Best", "Chosen", "Others")
     return to_markdown(Sheet("searches", "", caption, (), ("Dataset", "Model"), headings, tuple(rows)))
@@ -308,7 +310,7 @@ def searches(facts: Facts) -> str:
 
 def what_it_costs(facts: Facts) -> str:
     """Core-minutes and memory of each table and figure."""
-    return to_markdown(costs_sheet(costs(facts.results)))
+    return to_markdown(costs_sheet(facts.results))
 
 
 # --- docs/protocol.md, docs/validation.md -------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from createrec.exhibits import Exhibit, function, of_kind
 from createrec.files import read_json
 from createrec.paper.claims import RULES, Claim, judge, paper_text
 from createrec.paper.comparison import run_tests, significance_page
-from createrec.paper.costs import costs, costs_sheet
+from createrec.paper.costs import costs_sheet
 from createrec.paper.figures import draw
 from createrec.paper.headline import SECTIONS, VERDICTS, WHOLE, headlines
 from createrec.paper.names import dataset_name, metric_name, model_name
@@ -393,7 +393,7 @@ def page(results: Results, gpu: Mapping[str, Any] | None) -> str:
             significance=_grids(significance_page(run_tests(results))),
             sensitivity=_grids(sensitivity_page(list(readings(results)))),
             validation=_grids(validation_page(compared)) if compared else None,
-            costs=grid(costs_sheet(costs(results))),
+            costs=grid(costs_sheet(results)),
             sources=records,
             record_columns=_RECORD_COLUMNS,
             record_cells=record_cells,
