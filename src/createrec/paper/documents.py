@@ -23,7 +23,8 @@ from createrec.paper.headline import VERDICTS, WHOLE, Headline, headlines
 from createrec.paper.names import dataset_name, model_name
 from createrec.paper.records import NO_DATA, Results
 from createrec.paper.render import Sheet, Shown, to_markdown, write_text
-from createrec.paper.report import epochs_on_gpu, read_gpu
+from createrec.paper.report import read_gpu
+from createrec.paper.speed import bench_part, speed_part
 from createrec.paper.validation import Checked, agreeing_points, checks, differing_part, points_part
 from createrec.plan import Run, by_folder
 
@@ -156,38 +157,13 @@ def limits(facts: Facts) -> str:
 
 
 def speed(facts: Facts) -> str:
-    """Three lines: training, ranking, memory, beside the fastest peer of the same run."""
-    found = facts.json(BENCH)
-    if not found:
-        return "Not measured.\n"
-    rows = [row for row in found["measurements"] if "rate" in row]
+    """A line per quantity, beside the fastest peer of the same run."""
+    return speed_part(facts.json(BENCH), read_gpu(facts.root / GPU))
 
-    def of(quantity: str, shape: str) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:
-        here = [row for row in rows if (row["quantity"], row["shape"]) == (quantity, shape)]
-        peers = [row for row in here if row["who"] != "ours" and not row["tuned"] and not row["recorded"]]
-        ours = next((row for row in here if row["who"] == "ours"), None)
-        return ours, max(peers, key=lambda row: row["rate"], default=None)
 
-    lines = []
-    for quantity, what, unit in (
-        ("sasrec", "SASRec", "targets"),
-        ("lightgcn", "LightGCN", "edges"),
-        ("ranking", "Ranking", "users"),
-    ):
-        ours, peer = of(quantity, "beauty")
-        if ours and peer:
-            times = ours["rate"] / peer["rate"]
-            lines.append(
-                f"- {what}: {ours['rate']:,.0f} {unit} per core-second, {times:.0f} times {peer['who']} "
-                f"({peer['rate']:,.0f})."
-            )
-    device = str(found["machine"]["device"]).removeprefix("cpu: ")
-    if (gpu := read_gpu(facts.root / GPU)) is not None:
-        epochs = {model: ways[1] for model, ways in epochs_on_gpu(gpu).items()}
-        told = [f"{model_name(name)} {epochs[name]:.2f} s" for name in ("sasrec", "create") if epochs.get(name)]
-        if told:
-            lines.append(f"- On one {gpu['device'].removeprefix('cuda: ')} an epoch takes: {', '.join(told)}.")
-    return f"On the shape of Amazon Beauty ({device}, torch {found['machine']['torch']}):\n\n" + "\n".join(lines) + "\n"
+def bench(facts: Facts) -> str:
+    """Every rate of the last whole benchmark beside the fastest peer's."""
+    return bench_part(facts.json(BENCH))
 
 
 # --- docs/reproduction.md -----------------------------------------------------------------------------------------
@@ -347,6 +323,7 @@ def differing(facts: Facts) -> str:
 PARTS: Mapping[str, Mapping[str, Callable[[Facts], str]]] = {
     "README.md": {"results": five_rows, "outside": outside, "speed": speed, "limits": limits},
     "docs/reproduction.md": {"runs": what_was_run, "searches": searches, "claims": by_claim},
+    "benchmarks/README.md": {"bench": bench},
     "docs/costs.md": {"costs": what_it_costs},
     "docs/protocol.md": {"positions": positions, "random_row": random_row, "static_models": static_models},
     "docs/validation.md": {"points": points, "differing": differing},

@@ -11,6 +11,7 @@ from createrec.paper.documents import (
     GPU,
     TUNING,
     Facts,
+    bench,
     by_claim,
     five_rows,
     limits,
@@ -56,18 +57,24 @@ def test_limits_tell_of_labels_and_of_a_gpu(facts: Facts) -> None:
 
 
 def test_speed_is_set_beside_the_fastest_peer_of_the_same_run(facts: Facts) -> None:
-    assert speed(facts) == "Not measured.\n"
+    assert speed(facts) == bench(facts) == "Not measured.\n"
     common = {"quantity": "sasrec", "shape": "beauty", "recorded": False, "tuned": False}
     rows = [
         {**common, "who": "ours", "rate": 16000.0},
         {**common, "who": "RecBole", "rate": 1000.0},
         {**common, "who": "RecTools", "rate": 800.0},
         {**common, "who": "told once", "rate": 9000.0, "recorded": True},
-        {**common, "who": "tuned", "rate": 9000.0, "tuned": True},
+        {**common, "who": "RecTools", "rate": 2000.0, "tuned": True},
+        {**common, "who": "ours", "rate": 400.0, "quantity": "ultragcn", "shape": "ml-1m"},
+        {**common, "who": "told once", "rate": 100.0, "quantity": "ultragcn", "shape": "ml-1m", "recorded": True},
     ]
     machine = {"device": "cpu: a CPU", "torch": "2.13"}
     write(facts.root / BENCH, json.dumps({"machine": machine, "measurements": rows}))
-    assert "- SASRec: 16,000 targets per core-second, 16 times RecBole (1,000)." in speed(facts)
+    assert "- SASRec: 16,000 targets per core-second, 8 times RecTools with its malloc tuned (2,000)." in speed(facts)
+    text = bench(facts)
+    assert "| SASRec: targets | Beauty | 16,000 | RecBole 1,000 | 16.0 | RecTools 2,000 | 8.0 |" in text
+    assert "| UltraGCN: edges | ML-1M | 400 | told once 100 (recorded) | 4.0 | – | – |" in text
+    assert "LightGCN" not in text, "it was not measured"
 
 
 def test_a_search_shows_its_choice_over_seeds(facts: Facts) -> None:
