@@ -94,6 +94,14 @@ def _hparams(folder: str, dataset: str, model: str) -> Mapping[str, Any]:
     return read_yaml(path) if path.exists() else {}
 
 
+def _tuned_settings(config: ProjectConfig, dataset: str, model: str, sequence: Kind | None) -> Mapping[str, Any]:
+    """What a study found for a model, as far as it is meant for a model with this sequence encoder."""
+    found = _hparams(config.hparams, dataset, model) if config.hparams else {}
+    if _sequence_encoder(config, model) in (None, sequence):
+        return found
+    return {key: value for key, value in found.items() if key != "training"}
+
+
 def _next_settings(config: ProjectConfig, dataset: str, model: str) -> Mapping[str, Mapping[str, Any]]:
     """Trial -> settings, of those that the model's search placed next to the chosen ones; none without a search."""
     return _hparams(config.hparams, dataset, f"{model}.next") if config.hparams else {}
@@ -115,14 +123,15 @@ def _layers(
 
     The default kind of each part stands below them all, so that a layer that sets a part's key without naming the
     part's kind and one that names it speak of the same thing. A variation of CREATE (`create-contrastive`) stands on
-    CREATE's tuned settings, as far as they are of parts that it shares.
+    CREATE's tuned settings, as far as they are of parts that it shares. How it is trained (epochs, learning rate) goes
+    with the sequence encoder: with another one than the settings were tuned for, that encoder's own count.
     """
-    found = _hparams(config.hparams, dataset, model) if config.hparams and tuned else {}
+    explicit = _explicit(config, model)
+    sequence = _sequence_encoder(config, model, overrides)
+    found = _tuned_settings(config, dataset, model, sequence) if tuned else {}
     below, whole = [], _varied(config, model)
     if whole:
-        below = [_hparams(config.hparams, dataset, whole)] if config.hparams else []
-        below.append(_explicit(config, whole))
-    explicit = _explicit(config, model)
+        below = [_tuned_settings(config, dataset, whole, sequence), _explicit(config, whole)]
     fields = type(config.models[model]).model_fields
     settings = {"kind": explicit["kind"]}
     settings |= {part: {"kind": fields[part].default.kind} for part in PARTS if part in fields}
@@ -133,6 +142,15 @@ def _layers(
     for layer in (*below, explicit, found, above, explicit, overrides):
         settings = merge(settings, layer)
     return settings
+
+
+def _sequence_encoder(config: ProjectConfig, model: str, overrides: Mapping[str, Any] | None = None) -> Kind | None:
+    """The model's sequence encoder, as configured and overridden; None for a model that has no such part."""
+    configured = getattr(config.models[model], "sequence", None)
+    if configured is None:
+        return None
+    other = (overrides or {}).get("sequence")
+    return part_kind("sequence", merge(configured.model_dump(), other if isinstance(other, Mapping) else {}))
 
 
 def _varied(config: ProjectConfig, model: str) -> str | None:
@@ -234,10 +252,11 @@ def _sources(
     if loss is not None:
         found.append((f"datasets.{dataset}.loss of {where}", loss.model_dump(mode="json", exclude_unset=True)))
     parts = [settings[part]["kind"] for part in ("graph", "sequence") if part in settings]
+    sequence = part_kind("sequence", settings["sequence"]) if "sequence" in settings else None
     whole = _varied(config, model)
     for name in dict.fromkeys([*(part for part in parts if part in config.models), *([whole] if whole else []), model]):
         if config.hparams:
-            tuned = _hparams(config.hparams, dataset, name)
+            tuned = _tuned_settings(config, dataset, name, sequence)
             found.append((named_tuned(_tuned_file(config.hparams, dataset, name)), tuned))
         explicit = {key: value for key, value in _explicit(config, name).items() if key != "kind"}
         found.append((f"models.{name} of {where}", explicit))

@@ -350,6 +350,26 @@ def test_what_the_configuration_says_of_create_wins_over_an_alternatives_study(t
     assert (run.settings["global_weight"], run.settings["alignment"]["temperature"]) == (0.9, 0.125)
 
 
+def test_another_sequence_encoder_is_trained_as_it_is_alone(tmp_path):
+    """CREATE's epochs were found for SASRec: BERT4Rec inside CREATE has BERT4Rec's, until a study says otherwise."""
+    files = {"create": TUNED_CREATE, "bert4rec": {"training": {"epochs": 60, "learning_rate": 0.002}}}
+    config = tuned(tmp_path / "without", files)
+    for found in (
+        resolve(config, BEAUTY, "create", {"sequence": {"kind": "bert4rec"}}),
+        resolve(config, BEAUTY, "create-bert4rec"),
+        resolve(config, BEAUTY, "create-bert4rec", tuned=False),
+    ):
+        assert (found["training"]["epochs"], found["training"]["learning_rate"]) == (60, 0.002)
+        assert found["global_weight"] == 0.7, "the rest is CREATE's"
+    sources = make_run(config, BEAUTY, "create", overrides={"sequence": {"kind": "bert4rec"}}).sources
+    assert [source["settings"]["training"]["epochs"] for source in sources if "training" in source["settings"]] == [60]
+    assert resolve(config, BEAUTY, "create")["training"]["epochs"] == 11
+    assert resolve(config, BEAUTY, "create-lightgcn")["training"]["epochs"] == 11
+    config = tuned(tmp_path / "with", files | {"create-bert4rec": {"training": {"epochs": 33}}})
+    assert resolve(config, BEAUTY, "create-bert4rec")["training"]["epochs"] == 33
+    assert resolve(config, BEAUTY, "create-bert4rec")["training"]["learning_rate"] == 0.002
+
+
 def test_an_alternatives_study_starts_from_creates_tuned_settings(tmp_path):
     config = tuned(tmp_path, {"create": TUNED_CREATE, "create-contrastive": TUNED_CONTRASTIVE})
     start = resolve(config, BEAUTY, "create-contrastive", tuned=False)
