@@ -9,10 +9,19 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
-from createrec.exhibits import Exhibit
+from createrec.exhibits import LEVELS, Exhibit
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import Estimate, Results
-from createrec.paper.tables import TABLE2_METRICS, Entry, Table, common_notes, percent, seeds_note, signed_percent
+from createrec.paper.tables import (
+    TABLE2_METRICS,
+    Entry,
+    Table,
+    common_notes,
+    decimals,
+    percent,
+    seeds_note,
+    signed_percent,
+)
 from createrec.plan import CHOSEN, Cell
 
 DECIDING = "ndcg@10"
@@ -51,34 +60,51 @@ def choice_spread(results: Results, dataset: str, models: Sequence[str], metric:
     return math.hypot(*known) if known else None
 
 
+def _shown(mean: float, std: float) -> str:
+    return f"{percent(mean)} ± {100 * std:.{decimals(mean)}f}"
+
+
 def _told(results: Results, dataset: str, models: Sequence[str]) -> list[str]:
     """A sentence on each model whose settings were compared, and one on what that says of CREATE's gain."""
-    found = {model: by_settings(results, dataset, model) for model in models}
+    name = dataset_name(dataset)
+    found = {
+        model: {
+            settings: estimate for settings, estimate in by_settings(results, dataset, model).items() if estimate.run
+        }
+        for model in models
+    }
     sentences = []
     for model, estimates in found.items():
-        spread, chosen = relative_spread(estimates), estimates.get(CHOSEN)
-        if spread is not None and chosen is not None and chosen.run:
-            means = [estimate.mean for estimate in estimates.values() if estimate.run]
-            told = (
-                f"{dataset_name(dataset)}: {model_name(model)} has an NDCG@10 of {percent(statistics.fmean(means))} ± "
-                f"{percent(statistics.stdev(means))} over its {len(means)} settings"
-            )
+        means = [estimate.mean for estimate in estimates.values()]
+        if len(means) > 1 and CHOSEN in estimates:
+            over_settings = _shown(statistics.fmean(means), statistics.stdev(means))
+            told = f"{name}: {model_name(model)} has an NDCG@10 of {over_settings} over its {len(means)} settings"
+            chosen = estimates[CHOSEN]
             if chosen.std is not None:
-                told += f"; the chosen ones have {percent(chosen.mean)} ± {percent(chosen.std)} over seeds"
+                told += f"; the chosen ones have {_shown(chosen.mean, chosen.std)} over seeds"
             sentences.append(f"{told}.")
-    if {"sasrec", "create"} <= found.keys():
-        averages = {
-            model: [estimate.mean for estimate in found[model].values() if estimate.run]
-            for model in ("sasrec", "create")
-        }
-        spread = choice_spread(results, dataset, ("sasrec", "create"))
-        if all(averages.values()) and spread is not None:
-            ratio = statistics.fmean(averages["create"]) / statistics.fmean(averages["sasrec"]) - 1
-            sentences.append(
-                f"{dataset_name(dataset)}: of the means over settings CREATE's is {signed_percent(ratio)} against "
-                f"SASRec's; the choice of settings moves that by ± {100 * spread:.0f} %."
-            )
+    spread = choice_spread(results, dataset, LEVELS)
+    if all(CHOSEN in found.get(model, {}) for model in LEVELS) and spread is not None:
+        sasrec, create = ({settings: one.mean for settings, one in found[model].items()} for model in LEVELS)
+        ratio = statistics.fmean(create.values()) / statistics.fmean(sasrec.values()) - 1
+        sentences.append(
+            f"{name}: of the means over settings CREATE's is {signed_percent(ratio)} against SASRec's; the choice of "
+            f"settings moves that by ± {100 * spread:.0f} %."
+        )
+        sentences += _turned(name, {"SASRec": sasrec, "CREATE": create})
     return sentences
+
+
+def _turned(dataset: str, means: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Says so where the model that is behind would be ahead with other settings of its own."""
+    behind, ahead = sorted(means, key=lambda model: means[model][CHOSEN])
+    best = max(means[behind], key=lambda settings: means[behind][settings])
+    if means[behind][best] <= means[ahead][CHOSEN]:
+        return []
+    return [
+        f"{dataset}: with other luck the order would be the other way round: {behind} with {best} has "
+        f"{percent(means[behind][best])}, {ahead} as chosen {percent(means[ahead][CHOSEN])}."
+    ]
 
 
 def choices(results: Results, exhibit: Exhibit) -> Table:

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from createrec.exhibits import BY_NAME, EXHIBITS, wanted
+from createrec.exhibits import BY_NAME, EXHIBITS, LEVELS, wanted
+from createrec.paper.choices import choice_spread
 from createrec.paper.claims import Claim, Verdict, show_difference
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import Estimate, Results
@@ -100,7 +101,9 @@ def _gain(results: Results) -> Iterator[str]:
             beside = ""
             if paper:
                 beside = f" (the paper: {signed_percent(paper['create'] / paper['sasrec'] - 1)})"
-            yield f"{dataset_name(dataset)}: {signed_percent(found)}{beside}"
+            spread = choice_spread(results, dataset, LEVELS, METRIC)
+            moved = "" if spread is None else f"; the choice of settings moves it by ± {100 * spread:.0f} %"
+            yield f"{dataset_name(dataset)}: {signed_percent(found)}{beside}{moved}"
 
 
 def _swept(results: Results, figure: str, dataset: str, value: float, metric: str) -> Estimate:

@@ -100,6 +100,16 @@ def test_the_table_tells_settings_apart_and_says_what_the_choice_moves(world, co
     assert "the chosen ones have 2.10 ± 0.14 over seeds." in text
     assert "of the means over settings CREATE's is +14 % against SASRec's" in text
     assert "the choice of settings moves that by ± 7 %." in text
+    assert "the other way round" not in text, "CREATE as chosen is above every setting of SASRec"
+
+
+def test_where_other_luck_would_turn_the_order_the_table_says_so(world, configured) -> None:
+    results = results_of(world, configured, LEVELS | {("sasrec", "trial-3"): 0.026})
+    write_table(results, "choices", world.out / "choices")
+    told = (
+        "with other luck the order would be the other way round: SASRec with trial-3 has 2.60, CREATE as chosen 2.50."
+    )
+    assert f"Amazon Beauty: {told}" in (world.out / "choices.md").read_text()
 
 
 # CREATE +15 % in the paper. Ours: +25 %, clear over seeds. With settings as far apart as the third row's, luck of the
