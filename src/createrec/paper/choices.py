@@ -107,6 +107,14 @@ def _turned(dataset: str, means: Mapping[str, Mapping[str, float]]) -> list[str]
     ]
 
 
+def what_the_choice_moves(results: Results) -> list[str]:
+    """In sentences: each model over its settings, CREATE's gain over SASRec, and where other luck would turn it."""
+    models: dict[str, dict[str, None]] = {}
+    for cell in results.plan[GROUP]:
+        models.setdefault(cell.run.dataset, {})[cell.run.model] = None
+    return [sentence for dataset, own in models.items() for sentence in _told(results, dataset, list(own))]
+
+
 def choices(results: Results, exhibit: Exhibit) -> Table:
     """A row per dataset, model and settings; a column per metric."""
     cells = results.plan[exhibit.group]
@@ -123,15 +131,12 @@ def choices(results: Results, exhibit: Exhibit) -> Table:
         for metric in TABLE2_METRICS
     ]
     estimates = [entry.estimate for entry in entries]
-    by_dataset: dict[str, list[str]] = {}
-    for dataset, model in models:
-        by_dataset.setdefault(dataset, []).append(model)
     notes = (
         seeds_note(estimates),
         "Trials are those of the search on validation, results/published/tuning/DATASET/MODEL/trials.csv; their "
         "settings lie in hparams/DATASET/MODEL.next.yaml. A model whose search found no other setting within 10 % of "
         "the best has one row.",
-        *(sentence for dataset, own in by_dataset.items() for sentence in _told(results, dataset, own)),
+        *what_the_choice_moves(results),
         *common_notes(results, cells, estimates),
     )
     return Table(exhibit, notes, ("Dataset", "Model", "Settings"), tuple(entries), {})

@@ -16,6 +16,7 @@ from typing import Any
 
 from createrec.errors import DataError
 from createrec.exhibits import GROUPS
+from createrec.paper.choices import what_the_choice_moves
 from createrec.paper.claims import Claim, judge, paper_text
 from createrec.paper.costs import costs, costs_sheet
 from createrec.paper.decisions import positions_part, random_row_part, static_models_part
@@ -284,6 +285,12 @@ def searches(facts: Facts) -> str:
     return to_markdown(Sheet("searches", "", caption, (), ("Dataset", "Model"), headings, tuple(rows)))
 
 
+def chosen(facts: Facts) -> str:
+    """How far the choice of settings moves SASRec, CREATE and the gain."""
+    told = what_the_choice_moves(facts.results)
+    return "\n".join(f"- {sentence}" for sentence in told) + "\n" if told else "Nothing was compared.\n"
+
+
 def what_it_costs(facts: Facts) -> str:
     """Core-minutes and memory of each table and figure."""
     return to_markdown(costs_sheet(facts.results))
@@ -322,7 +329,7 @@ def differing(facts: Facts) -> str:
 # File -> its parts, by the name in the markers.
 PARTS: Mapping[str, Mapping[str, Callable[[Facts], str]]] = {
     "README.md": {"results": five_rows, "outside": outside, "speed": speed, "limits": limits},
-    "docs/reproduction.md": {"runs": what_was_run, "searches": searches, "claims": by_claim},
+    "docs/reproduction.md": {"runs": what_was_run, "searches": searches, "choices": chosen, "claims": by_claim},
     "benchmarks/README.md": {"bench": bench},
     "docs/costs.md": {"costs": what_it_costs},
     "docs/protocol.md": {"positions": positions, "random_row": random_row, "static_models": static_models},
