@@ -102,9 +102,25 @@ def _tuned_settings(config: ProjectConfig, dataset: str, model: str, sequence: K
     return {key: value for key, value in found.items() if key != "training"}
 
 
-def _next_settings(config: ProjectConfig, dataset: str, model: str) -> Mapping[str, Mapping[str, Any]]:
-    """Trial -> settings, of those that the model's search placed next to the chosen ones; none without a search."""
-    return _hparams(config.hparams, dataset, f"{model}.next") if config.hparams else {}
+def _next_settings(config: ProjectConfig, dataset: str, model: str) -> dict[str, Mapping[str, Any]]:
+    """Name -> settings, of those that could as well have been chosen; none without a search.
+
+    These are those that the model's own search placed next to the chosen ones. A model that contains a sequence encoder
+    builds on what was chosen for that encoder alone: had another trial been taken there (`encoder-trial-1`), it would
+    have been built, and trained, on that.
+    """
+    if not config.hparams:
+        return {}
+    found = dict(_hparams(config.hparams, dataset, f"{model}.next"))
+    encoder = _sequence_encoder(config, model)
+    if encoder is not None and (alone := _alone(config, encoder)) is not None:
+        for trial, settings in _hparams(config.hparams, dataset, f"{alone}.next").items():
+            own = encoder.settings.model_fields
+            found[f"encoder-{trial}"] = {
+                "sequence": {key: value for key, value in settings.items() if key in own},
+                **{key: value for key, value in settings.items() if key not in own},
+            }
+    return found
 
 
 def _tuned_file(folder: str, dataset: str, model: str) -> Path:

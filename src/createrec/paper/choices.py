@@ -92,6 +92,12 @@ def _told(results: Results, dataset: str, models: Sequence[str]) -> list[str]:
             f"settings moves that by ± {100 * spread:.0f} %."
         )
         sentences += _turned(name, {"SASRec": sasrec, "CREATE": create})
+        sentences += [
+            f"{name}: SASRec with {settings} has {percent(mean)}, and CREATE built on the same settings "
+            f"{percent(create[f'encoder-{settings}'])}."
+            for settings, mean in sasrec.items()
+            if f"encoder-{settings}" in create
+        ]
     return sentences
 
 
@@ -135,7 +141,8 @@ def choices(results: Results, exhibit: Exhibit) -> Table:
         seeds_note(estimates),
         "Trials are those of the search on validation, results/published/tuning/DATASET/MODEL/trials.csv; their "
         "settings lie in hparams/DATASET/MODEL.next.yaml. A model whose search found no other setting within 10 % of "
-        "the best has one row.",
+        "the best has one row. `encoder-trial-1`: CREATE as it would have been built, had that trial of SASRec been "
+        "chosen.",
         *what_the_choice_moves(results),
         *common_notes(results, cells, estimates),
     )

@@ -16,7 +16,10 @@ from createrec.paper.tables import write_table
 from createrec.plan import _hparams, plan
 
 BEAUTY = "amazon-beauty"
-NEXT = {"sasrec": {"trial-3": {"dropout": 0.5}, "trial-1": {"heads": 1}}, "create": {"trial-0": {"warmup_epochs": 7}}}
+NEXT = {
+    "sasrec": {"trial-3": {"dropout": 0.5}, "trial-1": {"heads": 1, "training": {"epochs": 9}}},
+    "create": {"trial-0": {"warmup_epochs": 7}},
+}
 
 
 @pytest.fixture
@@ -56,10 +59,29 @@ def test_the_chosen_settings_are_table_2s_run_and_the_others_have_places_of_thei
         ("sasrec", "trial-1", "choice-trial-1"),
         ("create", "chosen", "table2"),
         ("create", "trial-0", "choice-trial-0"),
+        ("create", "encoder-trial-3", "choice-encoder-trial-3"),
+        ("create", "encoder-trial-1", "choice-encoder-trial-1"),
     }
     found = {cell.run.variant: cell.run.settings for cell in cells if cell.run.model == "sasrec"}
     assert found["choice-trial-3"] == {**found["table2"], "dropout": 0.5}
-    assert found["choice-trial-1"] == {**found["table2"], "heads": 1}
+    assert found["choice-trial-1"] == {
+        **found["table2"],
+        "heads": 1,
+        "training": {**found["table2"]["training"], "epochs": 9},
+    }
+
+
+def test_create_is_built_and_trained_on_the_encoders_other_settings(configured) -> None:
+    cells = [cell for cell in plan(configured)["choices"] if cell.run.model == "create"]
+    chosen, other = (
+        next(cell.run.settings for cell in cells if cell.labels["settings"] == name)
+        for name in ("chosen", "encoder-trial-1")
+    )
+    assert other["sequence"] == {**chosen["sequence"], "heads": 1}
+    assert other["training"] == {**chosen["training"], "epochs": 9}
+    assert {key: other[key] for key in ("graph", "alignment", "warmup_epochs")} == {
+        key: chosen[key] for key in ("graph", "alignment", "warmup_epochs")
+    }
 
 
 def test_without_a_search_there_is_nothing_to_compare(world) -> None:
@@ -87,7 +109,7 @@ def test_the_table_tells_settings_apart_and_says_what_the_choice_moves(world, co
     results = results_of(world, configured, LEVELS, spread=0.002)
     write_table(results, "choices", world.out / "choices")
     with (world.out / "choices.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["metric"] == "ndcg@10"]
+        rows = [row for row in csv.DictReader(file) if row["metric"] == "ndcg@10" and row["mean_percent"]]
     assert [(row["model"], row["settings"], float(row["mean_percent"])) for row in rows] == [
         ("sasrec", "chosen", 2.1),
         ("sasrec", "trial-3", 2.2),
