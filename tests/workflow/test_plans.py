@@ -35,6 +35,11 @@ def swept(ablation: str) -> int:
     return len(own | {run.folder for run in levels if run.dataset in SWEEPS[ablation]["datasets"]})
 
 
+def chosen() -> int:
+    """The runs of the choice of settings; how many there are besides Table 2's depends on what lies in hparams/."""
+    return len({cell.run.folder for cell in layout(load([ROOT / "config.yaml"]))["choices"]})
+
+
 TABLE2 = size(CONFIG["table2"], "models")
 ALIGNMENT = len(SWEEPS["alignment"]["datasets"]) * len(SWEEPS["alignment"]["seeds"])
 ALIGNMENT *= 1 + len(SWEEPS["alignment"]["graphs"]) * len(SWEEPS["alignment"]["alignments"])  # 1: SASRec alone
@@ -55,6 +60,7 @@ EXPECTED = {
     "published_figures": {"published_figures": 1},
     "published_comparison": {"published_comparison": 1},
     "published_report": {"published_report": 1},
+    "choices": trained(chosen(), len(CONFIG["choices"]["datasets"]), "choices"),
     "validation": trained(VALIDATION, 2, "validation"),
     "published_validation": {"published_validation": 1},
     "published_searches": {"published_searches": 1},
@@ -86,15 +92,15 @@ def test_the_documented_job_counts(plan, target: str) -> None:
     # Tuned settings may make a point of an ablation the main table's run, and change the counts of the whole.
     overlay = "demo.yaml" if target == "demo" else "untuned.yaml"
     options = ("--configfile", ROOT / "config" / overlay)
-    counts = (target not in ABLATIONS and EXPECTED.get(target)) or plan(target, *options)
+    counts = (target not in (*ABLATIONS, "choices") and EXPECTED.get(target)) or plan(target, *options)
     assert documented()[target] == [sum(counts.values()), counts.get("train", 0)]
 
 
 @pytest.mark.parametrize("target", ["all", "comparison", "metrics"])
 def test_the_whole_trains_shared_runs_once(plan, target: str) -> None:
     counts = plan(target)
-    separately = sum(EXPECTED[part]["train"] for part in ("table2", "table3", "figure2", *ABLATIONS)) + VALIDATION
-    assert counts["train"] == counts["evaluate"] < separately
+    separately = sum(EXPECTED[part]["train"] for part in ("table2", "table3", "figure2", "choices", *ABLATIONS))
+    assert counts["train"] == counts["evaluate"] < separately + VALIDATION
     assert (counts["prepare"], counts["split"]) == (len(CONFIG["datasets"]), 9)  # Beauty in three setups, Sports in two
 
 
