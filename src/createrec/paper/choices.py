@@ -91,7 +91,13 @@ def _told(results: Results, dataset: str, models: Sequence[str]) -> list[str]:
             f"{name}: of the means over settings CREATE's is {signed_percent(ratio)} against SASRec's; the choice of "
             f"settings moves that by ± {100 * spread:.0f} %."
         )
-        sentences += _turned(name, {"SASRec": sasrec, "CREATE": create})
+        if (other := turned(results, dataset)) is not None:
+            model, settings, mean = other
+            rival, as_chosen = ("SASRec", sasrec) if model == "create" else ("CREATE", create)
+            sentences.append(
+                f"{name}: with other luck the order would be the other way round: {model_name(model)} with {settings} "
+                f"has {percent(mean)}, {rival} as chosen {percent(as_chosen[CHOSEN])}."
+            )
         sentences += [
             f"{name}: SASRec with {settings} has {percent(mean)}, and CREATE built on the same settings "
             f"{percent(create[f'encoder-{settings}'])}."
@@ -101,16 +107,20 @@ def _told(results: Results, dataset: str, models: Sequence[str]) -> list[str]:
     return sentences
 
 
-def _turned(dataset: str, means: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """Says so where the model that is behind would be ahead with other settings of its own."""
-    behind, ahead = sorted(means, key=lambda model: means[model][CHOSEN])
+def turned(results: Results, dataset: str, metric: str = DECIDING) -> tuple[str, str, float] | None:
+    """Model, settings and mean where the one of SASRec and CREATE that is behind would be ahead with other settings.
+
+    None where it would not, or where that was not tested.
+    """
+    means = {
+        model: {settings: one.mean for settings, one in by_settings(results, dataset, model, metric).items() if one.run}
+        for model in LEVELS
+    }
+    if any(CHOSEN not in own for own in means.values()):
+        return None
+    behind, ahead = sorted(LEVELS, key=lambda model: means[model][CHOSEN])
     best = max(means[behind], key=lambda settings: means[behind][settings])
-    if means[behind][best] <= means[ahead][CHOSEN]:
-        return []
-    return [
-        f"{dataset}: with other luck the order would be the other way round: {behind} with {best} has "
-        f"{percent(means[behind][best])}, {ahead} as chosen {percent(means[ahead][CHOSEN])}."
-    ]
+    return (behind, best, means[behind][best]) if means[behind][best] > means[ahead][CHOSEN] else None
 
 
 def what_the_choice_moves(results: Results) -> list[str]:
