@@ -105,7 +105,9 @@ def _gain(results: Results) -> Iterator[str]:
             moved = "" if spread is None else f"; the choice of settings moves it by ± {100 * spread:.0f} %"
             other = turned(results, dataset)
             if other is not None and other[0] == "sasrec":
-                moved += f", and under settings next to the chosen ones SASRec has {percent(other[2])}, above CREATE"
+                moved += (
+                    f"; with settings that could as well have been chosen SASRec has {percent(other[2])}, above CREATE"
+                )
             yield f"{dataset_name(dataset)}: {signed_percent(found)}{beside}{moved}"
 
 
