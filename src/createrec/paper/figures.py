@@ -4,7 +4,7 @@ What the paper reports has one colour everywhere. Its levels differ from ours, s
 own, on the right, which is scaled so that its CREATE of Table 2 stands at the height of ours.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -504,8 +504,16 @@ def _mark_warmup(axes: Axes, warmup: int, *, named: bool) -> None:
         )
 
 
-def _draw_curves(upper: Axes, lower: Axes, runs: Mapping[int, Curves]) -> None:
-    terms = list(dict.fromkeys(term for curves in runs.values() for term in curves.losses))
+def _terms(shown: Iterable[Mapping[int, Curves]]) -> list[str]:
+    """The terms of the loss in a whole figure, in one order, so that a term looks the same in every panel.
+
+    What comes first in a panel's history differs: the graph's term where there is a warm-up, the sequence's where not.
+    """
+    found = dict.fromkeys(term for runs in shown for curves in runs.values() for term in curves.losses)
+    return [*(term for term in LOSSES if term in found), *(term for term in found if term not in LOSSES)]
+
+
+def _draw_curves(upper: Axes, lower: Axes, runs: Mapping[int, Curves], terms: Sequence[str]) -> None:
     for seed, curves in runs.items():
         first = seed == next(iter(runs))
         for place, term in enumerate(terms):
@@ -588,7 +596,7 @@ def figure2(results: Results, exhibit: Exhibit) -> Drawing:
     for (dataset, runs), (upper, lower) in zip(shown.items(), panels.T, strict=True):
         label = "; ".join(results.labels(results.cells(exhibit.group, dataset)))
         title(upper, dataset_name(dataset), [label, _seeds_drawn(runs)])
-        _draw_curves(upper, lower, runs)
+        _draw_curves(upper, lower, runs, _terms(shown.values()))
         _paper_end(lower, next(iter(runs.values())), described("figure2").get(dataset, {}).get("last_level"))
         lower.set_xlabel("Epoch")
         lower.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))

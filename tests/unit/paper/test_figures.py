@@ -207,6 +207,22 @@ def test_figure2_marks_the_warm_up_and_names_each_term(world):
     assert {"Epoch", "Training loss", "Validation NDCG@10, %"} <= set(shown)
 
 
+def test_figure2_draws_a_term_alike_in_every_panel(world):
+    """One panel begins with the graph's term, because it has a warm-up, and the other with the sequence's."""
+    path = world.records / "ml-1m/create/figure2/seed0/record.json"
+    record = json.loads(path.read_text())
+    record["history"] = record["history"][1:]
+    assert next(iter(record["history"][0]["losses"])) == "local"
+    path.write_text(json.dumps(record))
+    figure = drawing(world, "2").figure
+    first, second = (
+        {line.get_label(): (line.get_color(), line.get_linestyle()) for line in axes.lines} for axes in figure.axes[:2]
+    )
+    shared = ["global (graph)", "local (sequence)", "alignment (Barlow Twins)"]
+    assert [first[name] for name in shared] == [second[name] for name in shared]
+    assert len({first[name] for name in shared}) == 3
+
+
 def test_figure2_csv_holds_what_is_drawn(world):
     write_figure(world.results(), "2", world.out / "figure2")
     with (world.out / "figure2.csv").open(newline="") as file:
