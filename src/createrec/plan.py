@@ -268,7 +268,7 @@ def _sources(
     if loss is not None:
         found.append((f"datasets.{dataset}.loss of {where}", loss.model_dump(mode="json", exclude_unset=True)))
     parts = [settings[part]["kind"] for part in ("graph", "sequence") if part in settings]
-    sequence = part_kind("sequence", settings["sequence"]) if "sequence" in settings else None
+    sequence = _sequence_encoder(config, model, overrides)
     whole = _varied(config, model)
     for name in dict.fromkeys([*(part for part in parts if part in config.models), *([whole] if whole else []), model]):
         if config.hparams:

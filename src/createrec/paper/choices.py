@@ -7,7 +7,8 @@ no larger than what the choice moves could be the luck of choosing.
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 from createrec.exhibits import LEVELS, Exhibit
 from createrec.paper.names import dataset_name, metric_name, model_name
@@ -42,9 +43,14 @@ def by_settings(results: Results, dataset: str, model: str, metric: str = DECIDI
     return {settings: results.estimate(cells, metric, dataset) for settings, cells in places.items()}
 
 
-def relative_spread(estimates: Mapping[str, Estimate]) -> float | None:
-    """Sample standard deviation over settings, as a share of their mean; None where fewer than two were run."""
-    found = [estimate.mean for estimate in estimates.values() if estimate.run]
+def means(results: Results, dataset: str, model: str, metric: str = DECIDING) -> dict[str, float]:
+    """Settings -> mean over seeds, of those that were run, the chosen ones first."""
+    found = by_settings(results, dataset, model, metric)
+    return {settings: estimate.mean for settings, estimate in found.items() if estimate.run}
+
+
+def relative_spread(found: Collection[float]) -> float | None:
+    """Sample standard deviation of the settings' means, as a share of their mean; None of fewer than two."""
     if len(found) < 2 or not statistics.fmean(found):
         return None
     return statistics.stdev(found) / statistics.fmean(found)
@@ -55,72 +61,84 @@ def choice_spread(results: Results, dataset: str, models: Sequence[str], metric:
 
     None where the settings of neither were tested beside others.
     """
-    spreads = [relative_spread(by_settings(results, dataset, model, metric)) for model in models]
+    spreads = [relative_spread(means(results, dataset, model, metric).values()) for model in models]
     known = [spread for spread in spreads if spread is not None]
     return math.hypot(*known) if known else None
+
+
+@dataclass(frozen=True)
+class Turned:
+    """The one of SASRec and CREATE that is behind as chosen, ahead of the other under settings of its own.
+
+    Attributes:
+        mean: its mean under `settings`.
+        rival_mean: that of the other, as chosen.
+    """
+
+    model: str
+    settings: str
+    mean: float
+    rival: str
+    rival_mean: float
+
+
+def turned(results: Results, dataset: str, metric: str = DECIDING) -> Turned | None:
+    """Whether other luck in the choice would turn the order of SASRec and CREATE; None = no, or not tested."""
+    found = {model: means(results, dataset, model, metric) for model in LEVELS}
+    if any(CHOSEN not in own for own in found.values()):
+        return None
+    behind, ahead = sorted(LEVELS, key=lambda model: found[model][CHOSEN])
+    best = max(found[behind], key=lambda settings: found[behind][settings])
+    mean, rival_mean = found[behind][best], found[ahead][CHOSEN]
+    return Turned(behind, best, mean, ahead, rival_mean) if mean > rival_mean else None
+
+
+def sasrec_ahead(results: Results, dataset: str, metric: str = DECIDING) -> float | None:
+    """SASRec's mean under other good settings, where that turns CREATE's gain into a loss."""
+    other = turned(results, dataset, metric)
+    return other.mean if other is not None and other.model == "sasrec" else None
 
 
 def _shown(mean: float, std: float) -> str:
     return f"{percent(mean)} ± {100 * std:.{decimals(mean)}f}"
 
 
-def _told(results: Results, dataset: str, models: Sequence[str]) -> list[str]:
-    """A sentence on each model whose settings were compared, and one on what that says of CREATE's gain."""
-    name = dataset_name(dataset)
-    found = {
-        model: {
-            settings: estimate for settings, estimate in by_settings(results, dataset, model).items() if estimate.run
-        }
-        for model in models
-    }
-    sentences = []
-    for model, estimates in found.items():
-        means = [estimate.mean for estimate in estimates.values()]
-        if len(means) > 1 and CHOSEN in estimates:
-            over_settings = _shown(statistics.fmean(means), statistics.stdev(means))
-            told = f"{name}: {model_name(model)} has an NDCG@10 of {over_settings} over its {len(means)} settings"
-            chosen = estimates[CHOSEN]
-            if chosen.std is not None:
-                told += f"; the chosen ones have {_shown(chosen.mean, chosen.std)} over seeds"
-            sentences.append(f"{told}.")
-    spread = choice_spread(results, dataset, LEVELS)
-    if all(CHOSEN in found.get(model, {}) for model in LEVELS) and spread is not None:
-        sasrec, create = ({settings: one.mean for settings, one in found[model].items()} for model in LEVELS)
-        ratio = statistics.fmean(create.values()) / statistics.fmean(sasrec.values()) - 1
-        sentences.append(
-            f"{name}: of the means over settings CREATE's is {signed_percent(ratio)} against SASRec's; the choice of "
-            f"settings moves that by ± {100 * spread:.0f} %."
+def _over_settings(results: Results, dataset: str, model: str) -> Iterator[str]:
+    """A sentence on a model whose settings were compared."""
+    found = means(results, dataset, model)
+    if len(found) > 1 and CHOSEN in found:
+        over_settings = _shown(statistics.fmean(found.values()), statistics.stdev(found.values()))
+        who = f"{dataset_name(dataset)}: {model_name(model)}"
+        told = f"{who} has an NDCG@10 of {over_settings} over its {len(found)} settings"
+        chosen = by_settings(results, dataset, model)[CHOSEN]
+        if chosen.std is not None:
+            told += f"; the chosen ones have {_shown(chosen.mean, chosen.std)} over seeds"
+        yield f"{told}."
+
+
+def _of_the_gain(results: Results, dataset: str) -> Iterator[str]:
+    """What that says of CREATE's gain over SASRec."""
+    name, spread = dataset_name(dataset), choice_spread(results, dataset, LEVELS)
+    sasrec, create = (means(results, dataset, model) for model in LEVELS)
+    if spread is None or CHOSEN not in sasrec or CHOSEN not in create:
+        return
+    ratio = statistics.fmean(create.values()) / statistics.fmean(sasrec.values()) - 1
+    yield (
+        f"{name}: of the means over settings CREATE's is {signed_percent(ratio)} against SASRec's; the choice of "
+        f"settings moves that by ± {100 * spread:.0f} %."
+    )
+    if (other := turned(results, dataset)) is not None:
+        yield (
+            f"{name}: with other luck the order would be the other way round: {model_name(other.model)} with "
+            f"{other.settings} has {percent(other.mean)}, {model_name(other.rival)} as chosen "
+            f"{percent(other.rival_mean)}."
         )
-        if (other := turned(results, dataset)) is not None:
-            model, settings, mean = other
-            rival, as_chosen = ("SASRec", sasrec) if model == "create" else ("CREATE", create)
-            sentences.append(
-                f"{name}: with other luck the order would be the other way round: {model_name(model)} with {settings} "
-                f"has {percent(mean)}, {rival} as chosen {percent(as_chosen[CHOSEN])}."
+    for settings, mean in sasrec.items():
+        if (built := create.get(f"encoder-{settings}")) is not None:
+            yield (
+                f"{name}: SASRec with {settings} has {percent(mean)}, and CREATE built on the same settings "
+                f"{percent(built)}."
             )
-        sentences += [
-            f"{name}: SASRec with {settings} has {percent(mean)}, and CREATE built on the same settings "
-            f"{percent(create[f'encoder-{settings}'])}."
-            for settings, mean in sasrec.items()
-            if f"encoder-{settings}" in create
-        ]
-    return sentences
-
-
-def turned(results: Results, dataset: str, metric: str = DECIDING) -> tuple[str, str, float] | None:
-    """Model, settings and mean where the one of SASRec and CREATE that is behind would be ahead with other settings.
-
-    None where it would not, or where that was not tested.
-    """
-    means = {
-        model: {settings: one.mean for settings, one in by_settings(results, dataset, model, metric).items() if one.run}
-        for model in LEVELS
-    }
-    if any(CHOSEN not in own for own in means.values()):
-        return None
-    behind, ahead = sorted(LEVELS, key=lambda model: means[model][CHOSEN])
-    best = max(means[behind], key=lambda settings: means[behind][settings])
-    return (behind, best, means[behind][best]) if means[behind][best] > means[ahead][CHOSEN] else None
 
 
 def what_the_choice_moves(results: Results) -> list[str]:
@@ -128,7 +146,12 @@ def what_the_choice_moves(results: Results) -> list[str]:
     models: dict[str, dict[str, None]] = {}
     for cell in results.plan[GROUP]:
         models.setdefault(cell.run.dataset, {})[cell.run.model] = None
-    return [sentence for dataset, own in models.items() for sentence in _told(results, dataset, list(own))]
+    sentences: list[str] = []
+    for dataset, own in models.items():
+        for model in own:
+            sentences += _over_settings(results, dataset, model)
+        sentences += _of_the_gain(results, dataset)
+    return sentences
 
 
 def choices(results: Results, exhibit: Exhibit) -> Table:

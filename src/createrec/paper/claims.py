@@ -13,7 +13,7 @@ from typing import Literal
 
 from createrec.errors import DataError
 from createrec.exhibits import BY_NAME, LEVELS
-from createrec.paper.choices import choice_spread, turned
+from createrec.paper.choices import choice_spread, sasrec_ahead
 from createrec.paper.names import ALIGNMENTS, PAPER_MODELS, metric_name, model_name
 from createrec.paper.records import LEVEL, Estimate, Results, t_interval
 from createrec.paper.reported import (
@@ -377,8 +377,7 @@ def _comparisons(results: Results) -> Iterator[Claim]:
                     spread, other = None, None
                     if table == "table2":
                         spread = choice_spread(results, dataset, LEVELS, metric)
-                        luck = turned(results, dataset, metric)
-                        other = luck[2] if luck is not None and luck[0] == "sasrec" else None
+                        other = sasrec_ahead(results, dataset, metric)
                     statement = f"CREATE gains over SASRec in {shown}"
                     yield gained(source, dataset, statement, create, sides["sasrec"], spread, other)
                 if table == "table3":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from createrec.exhibits import BY_NAME, EXHIBITS, LEVELS, wanted
-from createrec.paper.choices import choice_spread, turned
+from createrec.paper.choices import choice_spread, sasrec_ahead
 from createrec.paper.claims import Claim, Verdict, show_difference
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import Estimate, Results
@@ -103,10 +103,9 @@ def _gain(results: Results) -> Iterator[str]:
                 beside = f" (the paper: {signed_percent(paper['create'] / paper['sasrec'] - 1)})"
             spread = choice_spread(results, dataset, LEVELS, METRIC)
             moved = "" if spread is None else f"; the choice of settings moves it by ± {100 * spread:.0f} %"
-            other = turned(results, dataset)
-            if other is not None and other[0] == "sasrec":
+            if (other := sasrec_ahead(results, dataset)) is not None:
                 moved += (
-                    f"; with settings that could as well have been chosen SASRec has {percent(other[2])}, above CREATE"
+                    f"; with settings that could as well have been chosen SASRec has {percent(other)}, above CREATE"
                 )
             yield f"{dataset_name(dataset)}: {signed_percent(found)}{beside}{moved}"
 

@@ -93,14 +93,20 @@ def best_settings(study: optuna.Study, settings: StudySettings, trainings: Seque
 def next_settings(
     study: optuna.Study, settings: StudySettings, trainings: Sequence[Training]
 ) -> dict[str, dict[str, Any]]:
-    """`trial-N` -> settings, of the finalists that one validation fold cannot tell from the chosen one, best first."""
+    """`trial-N` -> settings, of the finalists that one validation fold cannot tell from the chosen one."""
     found, (chosen, _) = means(trainings), choose(trainings)
-    near = [number for number in found if number != chosen and found[number] >= (1 - FOLD_NOISE) * found[chosen]]
-    order = sorted(near, key=lambda number: (-found[number], number))
     return {
         f"trial-{number}": best_settings(study, settings, [one for one in trainings if one.setting == number])
-        for number in order
+        for number, mean in found.items()
+        if number != chosen and mean >= (1 - FOLD_NOISE) * found[chosen]
     }
+
+
+def _write_settings(lines: Sequence[str], settings: Mapping[str, Any], path: Path) -> None:
+    """Settings, sorted by name, under comments."""
+    with atomic_path(path) as temporary:
+        comments = "".join(f"# {line}\n" for line in lines)
+        temporary.write_text(comments + yaml.safe_dump(settings, sort_keys=True), encoding="utf-8")
 
 
 def write_next(study: optuna.Study, settings: StudySettings, trainings: Sequence[Training], path: Path) -> None:
@@ -112,10 +118,7 @@ def write_next(study: optuna.Study, settings: StudySettings, trainings: Sequence
         f"study: {study.study_name}",
         *(f"{name}: validation ndcg@10 = {found[int(name.removeprefix('trial-'))]:.6f}" for name in others),
     ]
-    with atomic_path(path) as temporary:
-        temporary.write_text(
-            "".join(f"# {line}\n" for line in lines) + yaml.safe_dump(others, sort_keys=True), encoding="utf-8"
-        )
+    _write_settings(lines, others, path)
 
 
 def write_best(
@@ -146,9 +149,7 @@ def write_best(
         f"code: {', '.join(seen['code_version'])}",
         f"date: {max(trial.datetime_complete for trial in trials if trial.datetime_complete):%Y-%m-%d}",
     ]
-    body = yaml.safe_dump(best_settings(study, settings, trainings), sort_keys=True)
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(f"# {line}\n" for line in lines) + body, encoding="utf-8")
+    _write_settings(lines, best_settings(study, settings, trainings), path)
 
 
 def importances(study: optuna.Study) -> dict[str, float]:

@@ -12,7 +12,7 @@ from createrec.config import validate
 from createrec.paper.choices import by_settings, choice_spread, relative_spread
 from createrec.paper.claims import judge
 from createrec.paper.headline import headlines
-from createrec.paper.records import Estimate, Results
+from createrec.paper.records import Results
 from createrec.paper.tables import write_table
 from createrec.plan import _hparams, plan
 
@@ -103,7 +103,7 @@ def test_the_spread_is_over_means_of_settings_and_both_sides_count(world, config
 
 @pytest.mark.parametrize("values", [[], [0.02], [0.0, 0.0]])
 def test_one_setting_or_none_has_no_spread(values) -> None:
-    assert relative_spread({str(place): Estimate((value,), 1) for place, value in enumerate(values)}) is None
+    assert relative_spread(values) is None
 
 
 def test_the_table_tells_settings_apart_and_says_what_the_choice_moves(world, configured) -> None:
