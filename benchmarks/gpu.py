@@ -229,7 +229,8 @@ def campaign(options: Options) -> dict:
     command = [sys.executable, "-m", "createrec.cli", "campaign", "--datasets", *datasets]
     if options.made:
         command += ["--config", "config.yaml", "config/demo.yaml"]
-    command += ["--seconds", str(max(10, options.seconds - 15)), "--workers", str(2 if options.small else CAMPAIGN_WORKERS)]
+    workers = 2 if options.small else CAMPAIGN_WORKERS
+    command += ["--seconds", str(max(10, options.seconds - 15)), "--workers", str(workers)]
     command += ["--device", options.device, "--results", str(options.output / "working")]
     command += ["--published", str(options.output / "published" if options.small else ROOT / "results/published")]
     command += ["--archive", str(options.output / "records.tar.gz")]
