@@ -6,6 +6,7 @@ leaves the text around them alone; `createrec documents --check` only says which
 
 import csv
 import json
+import re
 import statistics
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,12 +29,15 @@ from createrec.paper.report import read_gpu
 from createrec.paper.speed import bench_part, speed_part
 from createrec.paper.validation import Checked, agreeing_points, checks, differing_part, points_part
 from createrec.plan import Run, by_folder
+from createrec.written import STATISTICS_FILE, SplitFile, read_written
 
 BENCH = Path("benchmarks/results/bench.json")
 GPU = Path("benchmarks/results/gpu.json")
 TUNING = Path("results/published/tuning")
 POSITIONS = Path("results/published/positions/runs")
 _MARK = "<!-- {name}:{end} -->"
+# What `createrec tune` writes above the settings that it found.
+_CHOSEN_ON = re.compile(r"^# split: (\w+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,18 @@ def _absent(facts: Facts) -> list[str]:
     """Names of the planned datasets that are not at hand."""
     names = dict.fromkeys(run.dataset for run in facts.runs.values())
     return [dataset_name(name) for name in names if facts.results.missing(name) == NO_DATA]
+
+
+def _chosen_on_former_data(facts: Facts) -> dict[str, list[str]]:
+    """Dataset -> models whose tuned settings say that they were chosen on another split than the records' of today."""
+    folder, found = facts.results.config.hparams, dict[str, list[str]]()
+    for path in sorted((facts.root / folder).glob("*/*.yaml")) if folder else ():
+        dataset = path.parent.name
+        said = _CHOSEN_ON.search(path.read_text(encoding="utf-8"))
+        today = facts.results.splits / dataset / "temporal" / STATISTICS_FILE
+        if said and today.exists() and read_written(today, SplitFile)["split_hash"] != said[1]:
+            found.setdefault(dataset, []).append(path.stem)
+    return found
 
 
 # --- README.md ----------------------------------------------------------------------------------------------------
@@ -139,6 +155,12 @@ def limits(facts: Facts) -> str:
     found = [record for record in records.values() if record is not None]
     labels = dict.fromkeys(record["label"] for record in found if record["label"])
     lines += [f"**Data.** {label}." for label in labels]
+    for dataset, models in _chosen_on_former_data(facts).items():
+        whose = " and ".join(model_name(model) for model in models)
+        lines.append(
+            f"**Settings.** Those of {whose} on {dataset_name(dataset)}, epochs included, were chosen on former data "
+            "of it: a search on today's may find better ones."
+        )
     wanted = [run for run in facts.runs.values() if facts.results.missing(run.dataset) != NO_DATA]
     lines.append(
         f"**Runs.** {len(found)} of the {len(wanted)} runs planned on the data at hand have a record. "

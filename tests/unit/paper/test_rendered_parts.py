@@ -56,6 +56,18 @@ def test_limits_tell_of_labels_and_of_a_gpu(facts: Facts) -> None:
     assert "Speed was measured on one NVIDIA H200" in text and "0 of the records were made on a GPU." in text
 
 
+def test_limits_tell_of_settings_chosen_on_other_data(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "hparams"
+    world.config = world.config.model_copy(update={"hparams": str(folder)})
+    today = json.loads((world.splits / "ml-1m" / "temporal" / "split.json").read_text())["split_hash"]
+    write(folder / "ml-1m" / "sasrec.yaml", f"# split: {today}\n{{}}\n")
+    write(folder / "ml-1m" / "svd.yaml", "# Beauty's settings\n{}\n")
+    assert "**Settings.**" not in limits(Facts(world.results(), tmp_path))
+    write(folder / "ml-1m" / "create.yaml", f"# split: {'0' * 64}\n{{}}\n")
+    text = limits(Facts(world.results(), tmp_path))
+    assert "**Settings.** Those of CREATE on MovieLens-1M, epochs included, were chosen on former data" in text
+
+
 def test_speed_is_set_beside_the_fastest_peer_of_the_same_run(facts: Facts) -> None:
     assert speed(facts) == bench(facts) == "Not measured.\n"
     common = {"quantity": "sasrec", "shape": "beauty", "recorded": False, "tuned": False}
