@@ -17,6 +17,7 @@ from typing import Any
 
 from createrec.errors import DataError
 from createrec.exhibits import GROUPS
+from createrec.matching import Preparations
 from createrec.paper.choices import what_the_choice_moves
 from createrec.paper.claims import Claim, judge, paper_text
 from createrec.paper.costs import costs, costs_sheet
@@ -29,7 +30,6 @@ from createrec.paper.report import read_gpu
 from createrec.paper.speed import bench_part, speed_part
 from createrec.paper.validation import Checked, agreeing_points, checks, differing_part, points_part
 from createrec.plan import Run, by_folder
-from createrec.written import STATISTICS_FILE, SplitFile, read_written
 
 BENCH = Path("benchmarks/results/bench.json")
 GPU = Path("benchmarks/results/gpu.json")
@@ -90,11 +90,12 @@ def _absent(facts: Facts) -> list[str]:
 def _chosen_on_former_data(facts: Facts) -> dict[str, list[str]]:
     """Dataset -> models whose tuned settings say that they were chosen on another split than the records' of today."""
     folder, found = facts.results.config.hparams, dict[str, list[str]]()
+    prepared = Preparations(facts.results.data, facts.results.splits)
     for path in sorted((facts.root / folder).glob("*/*.yaml")) if folder else ():
         dataset = path.parent.name
         said = _CHOSEN_ON.search(path.read_text(encoding="utf-8"))
-        today = facts.results.splits / dataset / "temporal" / STATISTICS_FILE
-        if said and today.exists() and read_written(today, SplitFile)["split_hash"] != said[1]:
+        today = prepared.hashes(dataset, "temporal").get("split_hash")
+        if said and today not in (None, said[1]):
             found.setdefault(dataset, []).append(path.stem)
     return found
 
