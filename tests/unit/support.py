@@ -23,6 +23,9 @@ DIMENSION = 8
 MAX_LENGTH = 7
 SEQUENCES, GRAPHS, ALIGNMENTS = (tuple(of_role(role)) for role in ("sequence", "graph", "alignment"))
 TRAINABLE = (*SEQUENCES, *GRAPHS, "create")
+# Table 2 of the small project (fixture `project` of runs/).
+PROJECT_MODELS, PROJECT_SEEDS = ("random", "sasrec", "ultragcn", "create"), (0, 1)
+TINY = {"epochs": 1, "batch_size": 16, "edge_batch_size": 64, "learning_rate": 0.01}
 
 
 def interactions(users: int = 40, items: int = 30, seed: int = 0, *, times: int = 60, shuffled: bool = True):

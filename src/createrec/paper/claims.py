@@ -28,7 +28,7 @@ from createrec.paper.sweeps import METRIC
 from createrec.paper.sweeps import points as points_of
 from createrec.paper.tables import gain, percent, show_estimate, signed_percent
 
-Verdict = Literal["reproduced", "partly", "not reproduced", "not run"]
+Verdict = Literal["reproduced", "partly", "undecided", "not reproduced", "not run"]
 Contrast = Literal["clearly ahead", "ahead", "even", "behind", "clearly behind"]
 # Two models, each tuned for itself, may differ by so much because one of them was lucky in the choice of its settings,
 # whatever the seeds say: over the 108 settings of SASRec that "Time to Split" (arXiv 2507.16289) published, the one
@@ -49,13 +49,13 @@ RULES: Mapping[str, str] = {
     "gain": f"Reproduced: {_CLEAR}, our relative gain is at least {100 * ENOUGH_OF_THE_GAIN:g} % of the paper's, and "
     f"it is above the noise of choosing settings: {100 * CHOICE_NOISE:g} %, or what the choice among our own good "
     "settings moves (table `choices`), where that is more; no other good setting of SASRec is above CREATE. Partly: "
-    "CREATE has the higher mean, or is behind by no more than that noise. Not reproduced: it is behind by more.",
+    "CREATE has the higher mean. Undecided: it is behind by no more than that noise. Not reproduced: by more.",
     "even": f"Reproduced: {_INTERVAL} includes zero. Not reproduced: it excludes zero. Not run: fewer than two seeds.",
     "order": "Reproduced: the means of all models are in the paper's order. Partly: at least "
     f"{100 * ENOUGH_OF_THE_ORDER:g} % of the pairs of models that were run are. Not reproduced: fewer.",
     "peak": "Reproduced: of all planned values, the paper's has the highest mean. Partly: it has the highest mean of "
-    f"those that were run, or another is higher but {_INTERVAL} includes zero. Not reproduced: another is higher, "
-    "clearly or with one seed only.",
+    f"those that were run. Undecided: another is higher, but {_INTERVAL} includes zero. Not reproduced: another is "
+    "higher, clearly or with one seed only.",
     "interior": f"Reproduced: the highest mean lies below the largest value, and {_CLEAR}. Partly: it lies below, but "
     "not clearly, or not all planned values were run. Not reproduced: the largest value is best.",
     "plateau": "Reproduced: every value above the paper's threshold has a higher mean than every value up to it. "
@@ -244,7 +244,7 @@ def gained(
         if verdict == "reproduced" and (other is not None or found < max(ENOUGH_OF_THE_GAIN * theirs, noise)):
             verdict = "partly"
         if verdict == "not reproduced" and found >= -noise:
-            verdict = "partly"
+            verdict = "undecided"
     labels = _labels(create.ours, sasrec.ours)
     return Claim(source, dataset, statement, "gain", signed_percent(theirs), ours, verdict, labels, theirs > 0)
 
@@ -300,7 +300,7 @@ def judge_peak(points: Points, at: float) -> Verdict:
     if highest == at:
         return "reproduced" if _complete(points) else "partly"
     _, interval = difference(points[highest], points[at])
-    return "partly" if interval is not None and interval[0] <= 0 else "not reproduced"
+    return "undecided" if interval is not None and interval[0] <= 0 else "not reproduced"
 
 
 def judge_interior(points: Points) -> Verdict:

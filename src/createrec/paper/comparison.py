@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -169,7 +170,6 @@ def comparison_page(rows: Sequence[Compared]) -> Page:
 # --- claims -------------------------------------------------------------------------------------------------------
 
 _CLAIM_HEADER = ["source", "dataset", "claim", "paper", "paper_holds", "ours", "verdict", "rule", "label"]
-_SHOWN_VERDICTS: tuple[Verdict, ...] = ("reproduced", "partly", "not reproduced", "not run")
 
 
 def _claim_row(claim: Claim) -> list[str]:
@@ -181,7 +181,7 @@ def _claim_row(claim: Claim) -> list[str]:
 def claims_page(claims: Sequence[Claim]) -> Page:
     """A verdict on each claim, and the rules."""
     counts = Counter(claim.verdict for claim in claims)
-    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in _SHOWN_VERDICTS)
+    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict))
     parts = []
     for source in dict.fromkeys(claim.source for claim in claims):
         rows = tuple(

@@ -30,11 +30,13 @@ from createrec.paper.report import read_gpu
 from createrec.paper.speed import bench_part, speed_part
 from createrec.paper.validation import Checked, agreeing_points, checks, differing_part, points_part
 from createrec.plan import Run, by_folder
+from createrec.runs.repeat import compare
 
 BENCH = Path("benchmarks/results/bench.json")
 GPU = Path("benchmarks/results/gpu.json")
 TUNING = Path("results/published/tuning")
 POSITIONS = Path("results/published/positions/runs")
+PUBLISHED, REPEATED = Path("results/published/runs"), Path("results/published/repeated")
 _MARK = "<!-- {name}:{end} -->"
 # What `createrec tune` writes above the settings that it found.
 _CHOSEN_ON = re.compile(r"^# split: (\w+)$", re.MULTILINE)
@@ -314,6 +316,32 @@ def chosen(facts: Facts) -> str:
     return "\n".join(f"- {sentence}" for sentence in told) + "\n" if told else "Nothing was compared.\n"
 
 
+def _made_on(record: Mapping[str, Any]) -> str:
+    """`AMD EPYC, 1 of 2 threads, torch 2.13.0+cpu`."""
+    return f"{str(record['device']).removeprefix('cpu: ')}, torch {record['libraries']['torch']}"
+
+
+def repeated(facts: Facts) -> str:
+    """Published runs that were made again, each beside its record."""
+    rows = []
+    for path in sorted((facts.root / REPEATED).glob("*/*/*/*/record.json")):
+        folder = path.parent.relative_to(facts.root / REPEATED).as_posix()
+        one = compare(folder, facts.root / PUBLISHED, facts.root / REPEATED)
+        both = (one.published, one.again)
+        cells = (
+            "<br>".join(_made_on(record) for record in both),
+            "<br>".join(f"{100 * record['metrics']['ndcg@10']:.4f}" for record in both),
+            f"{one.same_ranks:,} of {one.users:,}",
+            "yes" if one.identical else "no",
+        )
+        rows.append(((f"`{folder}`",), tuple(map(Shown, cells))))
+    if not rows:
+        return "No published run was made again.\n"
+    caption = "Published, below it made again. NDCG@10 in %. Same digits: of every metric and of every user's rank."
+    headings = ("Where", "NDCG@10", "Users whose target has the same rank", "Same digits")
+    return to_markdown(Sheet("repeated", "", caption, (), ("Run",), headings, tuple(rows), True))
+
+
 def what_it_costs(facts: Facts) -> str:
     """Core-minutes and memory of each table and figure."""
     return to_markdown(costs_sheet(facts.results))
@@ -352,7 +380,13 @@ def differing(facts: Facts) -> str:
 # File -> its parts, by the name in the markers.
 PARTS: Mapping[str, Mapping[str, Callable[[Facts], str]]] = {
     "README.md": {"results": five_rows, "outside": outside, "speed": speed, "limits": limits},
-    "docs/reproduction.md": {"runs": what_was_run, "searches": searches, "choices": chosen, "claims": by_claim},
+    "docs/reproduction.md": {
+        "runs": what_was_run,
+        "searches": searches,
+        "choices": chosen,
+        "claims": by_claim,
+        "repeated": repeated,
+    },
     "benchmarks/README.md": {"bench": bench},
     "docs/costs.md": {"costs": what_it_costs},
     "docs/protocol.md": {"positions": positions, "random_row": random_row, "static_models": static_models},

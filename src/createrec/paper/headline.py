@@ -19,8 +19,8 @@ from createrec.paper.tables import gain, percent, show_estimate, signed_percent
 
 VERDICTS: tuple[str, ...] = get_args(Verdict)
 WHOLE = (
-    "The verdict on a main claim, over its parts that could be judged: reproduced if all are, partly if half of them "
-    "are at least partly, else not reproduced; not run if none could be judged."
+    "The verdict on a main claim, over its parts that could be judged: reproduced if all are, not reproduced if more "
+    "than half are not, else partly if half are at least partly, else undecided; not run if none could be judged."
 )
 # The paper's section of each table and figure, by the title that a claim rests on.
 SECTIONS = {exhibit.title: exhibit.section for exhibit in EXHIBITS}
@@ -55,7 +55,10 @@ class Headline:
             return "not run"
         if set(judged) == {"reproduced"}:
             return "reproduced"
-        return "partly" if 2 * judged.count("not reproduced") <= len(judged) else "not reproduced"
+        if 2 * judged.count("not reproduced") > len(judged):
+            return "not reproduced"
+        seen = judged.count("reproduced") + judged.count("partly")
+        return "partly" if 2 * seen >= len(judged) else "undecided"
 
     @property
     def counts(self) -> str:

@@ -1,4 +1,4 @@
-"""Commands about runs: train, evaluate, run, campaign, collect, recommend, models, schema."""
+"""Commands about runs: train, evaluate, run, repeat, campaign, collect, recommend, models, schema."""
 
 import argparse
 import csv
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from tqdm import tqdm
 
 from createrec.config import schema
-from createrec.errors import ConfigError
+from createrec.errors import ConfigError, DataError
 from createrec.files import read_json, write_json
 from createrec.kinds import CATALOGUE
 from createrec.matching import Preparations, summary, training_differences
@@ -57,6 +57,15 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     add_config(command)
     add_device(command)
     command.set_defaults(run=run_run)
+
+    command = commands.add_parser("repeat", help="make a published run again, and compare it digit by digit")
+    command.add_argument("runs", nargs="+", metavar="RUN", help="for instance amazon-office/sasrec/table3/seed1")
+    command.add_argument("--results", type=Path, default=RESULTS, help="folder of data and splits")
+    command.add_argument("--published", type=Path, default=RESULTS / "published", help="what was published")
+    command.add_argument("--output", type=Path, default=RESULTS / "repeated", help="where the new records go")
+    add_config(command)
+    add_device(command)
+    command.set_defaults(run=run_repeat)
 
     command = commands.add_parser("campaign", help="make the most valuable missing runs within a time budget")
     command.add_argument("--seconds", type=float, default=3600, help="time budget (default: an hour)")
@@ -265,6 +274,29 @@ def run_run(options: argparse.Namespace) -> None:
         print(f"note: {note}", file=sys.stderr)
     for name, value in record["metrics"].items():
         print(f"{name:<12} {100 * value:.2f} %")
+
+
+def run_repeat(options: argparse.Namespace) -> None:
+    from createrec.data.datasets import split_dataset
+    from createrec.files import discard
+    from createrec.runs.record import evaluate_run, write_record
+    from createrec.runs.repeat import RANKS, RECORD, compare, published_run, told
+    from createrec.runs.run import CHECKPOINT, run_lock, train_run
+    from createrec.training.device import choose_device
+
+    config = config_of(options)
+    wanted = [published_run(config, folder, options.published) for folder in options.runs]
+    for run, record in wanted:
+        split, statistics = split_dataset(config, run.dataset, run.setup, options.results)
+        if split.hash != record["data"].get("split_hash"):
+            raise DataError(f"{run.folder}: was measured on another split than that of the data in {options.results}")
+        folder, report = options.output / run.folder, Reporter(run.folder, _epochs(run.settings))
+        with run_lock(folder):
+            model, facts = train_run(run, split, choose_device(options.device), checkpoint_folder=folder, report=report)
+            again, ranks = evaluate_run(run, split, statistics, model, facts)
+            write_record(again, ranks, folder / RECORD, folder / RANKS)
+            discard(folder / CHECKPOINT)
+        print("\n".join(told(compare(run.folder, options.published / "runs", options.output))), flush=True)
 
 
 def run_campaign(options: argparse.Namespace) -> None:

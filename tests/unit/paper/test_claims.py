@@ -116,7 +116,7 @@ def test_best_says_where_the_paper_contradicts_itself():
     [
         (0.023, "reproduced"),
         (0.0205, "partly"),
-        (0.0199, "partly"),  # behind, by less than the noise of choosing settings
+        (0.0199, "undecided"),  # behind, by less than the noise of choosing settings
         (0.0189, "not reproduced"),
         (None, "not run"),
     ],
@@ -153,7 +153,7 @@ def test_order(means, verdict):
 def test_peak():
     assert judge_peak(curve(0.01, 0.03, 0.02, 0.01), 0.1) == "reproduced"
     assert judge_peak(curve(0.01, 0.03, None, 0.01), 0.1) == "partly"
-    assert judge_peak(curve(0.01, 0.0199, 0.02, 0.01), 0.1) == "partly"  # another is higher, not clearly
+    assert judge_peak(curve(0.01, 0.0199, 0.02, 0.01), 0.1) == "undecided"  # another is higher, not clearly
     assert judge_peak(curve(0.01, 0.02, 0.03, 0.01), 0.1) == "not reproduced"
     assert judge_peak(curve(0.01, None, 0.03, 0.01), 0.1) == "not run"
     assert judge_peak({}, 0.1) == "not run"

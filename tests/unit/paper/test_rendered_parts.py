@@ -4,17 +4,20 @@ import json
 from pathlib import Path
 
 import pytest
-from made_up import World
+from made_up import World, write_ranks, write_record
 
 from createrec.paper.documents import (
     BENCH,
     GPU,
+    PUBLISHED,
+    REPEATED,
     TUNING,
     Facts,
     bench,
     by_claim,
     five_rows,
     limits,
+    repeated,
     searches,
     speed,
     what_was_run,
@@ -103,7 +106,22 @@ def test_each_claim_stands_in_one_section(facts: Facts) -> None:
     text = by_claim(facts)
     assert text.count("\n### ") == 5 + len({"Table 2", "Table 3", "Table 4", "Table 5", "Figure 5"})
     judged = [claim for claim in facts.claims if claim.verdict != "not run"]
-    assert text.count("| partly |") + text.count("| reproduced |") + text.count("| not reproduced |") == len(judged)
+    shown = ("reproduced", "partly", "undecided", "not reproduced")
+    assert sum(text.count(f"| {verdict} |") for verdict in shown) == len(judged)
+
+
+def test_a_run_made_again_stands_below_what_was_published(facts: Facts) -> None:
+    assert repeated(facts) == "No published run was made again.\n"
+    run = next(iter(facts.runs.values()))
+    for place, device, last in ((PUBLISHED, "cpu: one", 8), (REPEATED, "cuda: another", 9)):
+        write_record(facts.root / place, run, ndcg=0.02, device=device, libraries={"torch": "2.13.0"})
+        write_ranks(facts.root / place, run, [3, 5, last])
+    row = repeated(facts).splitlines()[-1]
+    assert row == (
+        f"| `{run.folder}` | one, torch 2.13.0<br>cuda: another, torch 2.13.0 | 2.0000<br>2.0000 | 2 of 3 | no |"
+    )
+    write_ranks(facts.root / REPEATED, run, [3, 5, 8])
+    assert repeated(facts).splitlines()[-1].endswith("| 3 of 3 | yes |")
 
 
 def test_what_was_run_is_counted(world: World, tmp_path: Path) -> None:

@@ -14,48 +14,13 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from support import interactions, plain_settings
+from support import PROJECT_MODELS, PROJECT_SEEDS, TINY
 
 from createrec import cli
 from createrec.config import load
 from createrec.files import read_json
 from createrec.runs import campaign as campaign_module
 from createrec.runs.campaign import RECORD_FILES, missing_runs, planned_runs
-
-MODELS = ("random", "sasrec", "ultragcn", "create")
-TINY = {"epochs": 1, "batch_size": 16, "edge_batch_size": 64, "learning_rate": 0.01}
-SEEDS = [0, 1]
-
-
-@pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A folder with a dataset, and a configuration of Table 2 and a sweep over warm-ups that shares its runs."""
-    data = interactions(users=60, items=40, seed=2)
-    rows = zip(data.user_ids[data.user], data.item_ids[data.item], data.time, strict=True)
-    (tmp_path / "mine.csv").write_text("user,item,time\n" + "".join(f"{u},{i},{t}\n" for u, i, t in rows))
-    nothing = {"datasets": [], "values": [], "seeds": []}
-    config = {
-        "datasets": {"mine": {"max_length": 7, "file": {"path": str(tmp_path / "mine.csv")}}},
-        "models": {
-            name: plain_settings(name, **({} if name == "random" else {"training": TINY}))
-            for name in (*MODELS, "lightgcn", "bert4rec")
-        },
-        "hparams": None,
-        "evaluation": {"cutoffs": [5]},
-        "table1": [],
-        "table2": {"datasets": ["mine"], "models": MODELS, "seeds": SEEDS},
-        "table3": {"datasets": [], "models": [], "seeds": []},
-        "figure2": {"datasets": [], "seeds": []},
-        "ablations": {
-            "warmup": {"datasets": ["mine"], "values": [0, 2], "seeds": SEEDS},
-            **{name: nothing for name in ("graph_size", "barlow_weight")},
-            "alignment": {"datasets": [], "graphs": [], "alignments": [], "seeds": []},
-            "backbone": {"datasets": [], "sequences": [], "graphs": [], "seeds": []},
-        },
-    }
-    (tmp_path / "config.yaml").write_text(json.dumps(config))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 def missing(project, **options):
@@ -78,9 +43,9 @@ def campaign(*arguments):
 
 
 def test_every_cell_has_its_first_seed_before_any_has_its_second(project):
-    table = [f"mine/{model}/table2/seed{seed}" for seed in SEEDS for model in MODELS]
+    table = [f"mine/{model}/table2/seed{seed}" for seed in PROJECT_SEEDS for model in PROJECT_MODELS]
     # The sweep's warm-up of 2 epochs is the table's run, and so is none of its own.
-    sweep = [f"mine/create/warmup-0/seed{seed}" for seed in SEEDS]
+    sweep = [f"mine/create/warmup-0/seed{seed}" for seed in PROJECT_SEEDS]
     assert folders(project) == table + sweep
     assert folders(project, groups=["ablation_warmup"])[0] == "mine/create/warmup-0/seed0"
     assert planned_runs(load([project / "config.yaml"]), ["another"]) == []
@@ -128,7 +93,7 @@ def test_a_record_of_other_data_is_made_again(project, forked, capsys):
     assert "2 of 2 missing runs ended" in capsys.readouterr().out
     today = read_json(project / "results/published/splits/mine/temporal/split.json")["split_hash"]
     assert today != old
-    for seed in SEEDS:
+    for seed in PROJECT_SEEDS:
         record = read_json(project / f"results/published/runs/mine/random/table2/seed{seed}/record.json")
         assert record["data"]["split_hash"] == today
 
@@ -156,7 +121,7 @@ def test_a_run_that_fails_is_reported_and_the_others_are_made(project, forked, c
     out = capsys.readouterr().out
     assert "mine/ultragcn/table2/seed0: failed: " in out
     assert folders(project, groups=["table2"]) == [
-        f"mine/{model}/table2/seed{seed}" for seed in SEEDS for model in ("sasrec", "ultragcn", "create")
+        f"mine/{model}/table2/seed{seed}" for seed in PROJECT_SEEDS for model in ("sasrec", "ultragcn", "create")
     ]
 
 

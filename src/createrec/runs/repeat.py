@@ -1,0 +1,107 @@
+"""A published run made again, beside what was published: each metric, and the rank of each user's target.
+
+On a machine of the same kind, with the same libraries, both are the same to the last digit. Elsewhere sums are taken in
+another order, and what grows out of that is seen here.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from createrec.config import ProjectConfig
+from createrec.errors import ConfigError, DataError, known_names
+from createrec.matching import differences, summary
+from createrec.plan import Run, by_folder, plan
+from createrec.written import RecordFile, read_written
+
+RECORD, RANKS = "record.json", "ranks.parquet"
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """One run, published and made again.
+
+    Attributes:
+        folder: the run's, below `runs`.
+        published, again: the two records.
+        users: queries whose targets were ranked.
+        same_ranks: those of them whose target has the same rank in both.
+    """
+
+    folder: str
+    published: Mapping[str, Any]
+    again: Mapping[str, Any]
+    users: int
+    same_ranks: int
+
+    @property
+    def identical(self) -> bool:
+        """Whether every metric and every rank is the same to the last digit."""
+        return self.published["metrics"] == self.again["metrics"] and self.same_ranks == self.users
+
+    @property
+    def same_kind(self) -> bool:
+        """Whether device, libraries and code are those of the published record."""
+        return all(self.published.get(key) == self.again.get(key) for key in ("device", "libraries", "code_version"))
+
+
+def published_run(config: ProjectConfig, folder: str, published: Path) -> tuple[Run, dict[str, Any]]:
+    """The run of the plan that a published record is of, and the record.
+
+    Args:
+        folder: the run's, for instance amazon-office/sasrec/table3/seed1.
+
+    Raises:
+        ConfigError: the plan has no such run, or one of other settings.
+        DataError: no record of it was published.
+    """
+    runs = by_folder(plan(config))
+    if folder not in runs:
+        raise ConfigError(f"{folder}: the plan has no such run; {known_names(folder, runs)}")
+    path = published / "runs" / folder / RECORD
+    if not path.exists():
+        raise DataError(
+            f"{path}: there is no such record; it was not run yet: createrec campaign makes what is missing"
+        )
+    record = read_written(path, RecordFile)
+    if found := differences(runs[folder], record):
+        raise ConfigError(f"{path}: is not what the plan asks for: {summary(found)}; name its configuration (--config)")
+    return runs[folder], record
+
+
+def compare(folder: str, published: Path, again: Path) -> Repeat:
+    """Reads both records of a run, and their ranks.
+
+    Args:
+        published, again: folders that hold the run's folder.
+
+    Raises:
+        DataError: one of them is missing, or they ask other users.
+    """
+    records = [read_written(place / folder / RECORD, RecordFile) for place in (published, again)]
+    ranks = [pq.read_table(place / folder / RANKS) for place in (published, again)]
+    if any(records[0]["data"].get(key) != records[1]["data"].get(key) for key in ("dataset_hash", "split_hash")):
+        raise DataError(f"{again / folder / RECORD}: was measured on other data than {published / folder / RECORD}")
+    if not ranks[0].drop_columns(["rank"]).equals(ranks[1].drop_columns(["rank"])):
+        raise DataError(f"{again / folder / RANKS}: asks other users than {published / folder / RANKS}")
+    theirs, ours = (table.column("rank").to_numpy() for table in ranks)
+    return Repeat(folder, records[0], records[1], len(ours), int((theirs == ours).sum()))
+
+
+def told(repeat: Repeat) -> Iterator[str]:
+    """Lines for a person: a row per metric, then what was the same."""
+    yield repeat.folder
+    yield f"  {'':<14}{'published':>12}{'made again':>12}{'difference':>12}"
+    for name, before in repeat.published["metrics"].items():
+        now = repeat.again["metrics"][name]
+        shown = "0" if now == before else f"{100 * (now - before):+.4f}"
+        yield f"  {name:<14}{100 * before:>10.4f} %{100 * now:>10.4f} %{shown:>12}"
+    yield f"  The target has the same rank for {repeat.same_ranks:,} of {repeat.users:,} users."
+    for key in ("device", "libraries", "code_version"):
+        before, now = repeat.published.get(key), repeat.again.get(key)
+        if before != now:
+            yield f"  Not the same {key.replace('_', ' ')}: {before} was published, {now} is here."
+    yield "  The same digits." if repeat.identical else "  Not the same digits."
