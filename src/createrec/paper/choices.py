@@ -175,7 +175,7 @@ def choices(results: Results, exhibit: Exhibit) -> Table:
         "Trials are those of the search on validation, results/published/tuning/DATASET/MODEL/trials.csv; their "
         "settings lie in hparams/DATASET/MODEL.next.yaml. A model whose search found no other setting within 10 % of "
         "the best has one row. `encoder-trial-1`: CREATE as it would have been built, had that trial of SASRec been "
-        "chosen. `former-0`: trial 0 of an earlier study, which was published before.",
+        "chosen. `former-0`, `third-trial-0`: trial 0 of an earlier study; what was published before is among them.",
         *what_the_choice_moves(results),
         *common_notes(results, cells, estimates),
     )
