@@ -27,6 +27,7 @@ from createrec.paper.names import dataset_name, model_name
 from createrec.paper.records import NO_DATA, Results
 from createrec.paper.render import Sheet, Shown, to_markdown, write_text
 from createrec.paper.report import read_gpu
+from createrec.paper.sensitivity import gains_sheet
 from createrec.paper.speed import bench_part, speed_part
 from createrec.paper.validation import Checked, agreeing_points, checks, differing_part, points_part
 from createrec.plan import Run, by_folder
@@ -36,7 +37,7 @@ BENCH = Path("benchmarks/results/bench.json")
 GPU = Path("benchmarks/results/gpu.json")
 TUNING = Path("results/published/tuning")
 POSITIONS = Path("results/published/positions/runs")
-PUBLISHED, REPEATED = Path("results/published/runs"), Path("results/published/repeated")
+PUBLISHED, REPEATED = Path("results/published"), Path("results/published/repeated")
 _MARK = "<!-- {name}:{end} -->"
 # What `createrec tune` writes above the settings that it found.
 _CHOSEN_ON = re.compile(r"^# split: (\w+)$", re.MULTILINE)
@@ -324,8 +325,9 @@ def _made_on(record: Mapping[str, Any]) -> str:
 def repeated(facts: Facts) -> str:
     """Published runs that were made again, each beside its record."""
     rows = []
-    for path in sorted((facts.root / REPEATED).glob("*/*/*/*/record.json")):
-        folder = path.parent.relative_to(facts.root / REPEATED).as_posix()
+    runs = facts.root / REPEATED / "runs"
+    for path in sorted(runs.glob("*/*/*/*/record.json")):
+        folder = path.parent.relative_to(runs).as_posix()
         one = compare(folder, facts.root / PUBLISHED, facts.root / REPEATED)
         both = (one.published, one.again)
         cells = (
@@ -340,6 +342,12 @@ def repeated(facts: Facts) -> str:
     caption = "Published, below it made again. NDCG@10 in %. Same digits: of every metric and of every user's rank."
     headings = ("Where", "NDCG@10", "Users whose target has the same rank", "Same digits")
     return to_markdown(Sheet("repeated", "", caption, (), ("Run",), headings, tuple(rows), True))
+
+
+def under_readings(facts: Facts) -> str:
+    """The gain of CREATE over SASRec under every reading of the protocol."""
+    sheet = gains_sheet(facts.results)
+    return to_markdown(sheet) if sheet.rows else "SASRec and CREATE were not run.\n"
 
 
 def what_it_costs(facts: Facts) -> str:
@@ -385,6 +393,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[Facts], str]]] = {
         "searches": searches,
         "choices": chosen,
         "claims": by_claim,
+        "readings": under_readings,
         "repeated": repeated,
     },
     "benchmarks/README.md": {"bench": bench},

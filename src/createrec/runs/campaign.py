@@ -11,9 +11,10 @@ import sys
 import tarfile
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from createrec.config import ProjectConfig
 from createrec.data.datasets import split_dataset
@@ -75,8 +76,12 @@ def prepare_data(config: ProjectConfig, runs: Sequence[Run], results: Path) -> N
         split_dataset(config, dataset, setup, results)
 
 
-def make_record(job: Job) -> float:
-    """Trains and evaluates one run and publishes its record; returns the seconds it took."""
+def make_record(job: Job, report: Callable[[dict[str, Any]], None] = lambda entry: None) -> float:
+    """Trains and evaluates one run and publishes its record; returns the seconds it took.
+
+    Args:
+        report: is told of each epoch.
+    """
     from createrec.data.split import Split
     from createrec.files import discard
     from createrec.runs.record import evaluate_run, write_record
@@ -89,7 +94,7 @@ def make_record(job: Job) -> float:
     split, statistics = Split.load(folder / "split.safetensors"), read_description(folder / STATISTICS_FILE)
     with run_lock(working):
         device = choose_device(job.device)
-        model, facts = train_run(run, split, device, checkpoint_folder=working)
+        model, facts = train_run(run, split, device, checkpoint_folder=working, report=report)
         record, ranks = evaluate_run(run, split, statistics, model, facts)
         target = job.published / "runs" / run.folder
         write_record(record, ranks, target / RECORD_FILES[0], target / RECORD_FILES[1])

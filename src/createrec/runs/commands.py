@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from tqdm import tqdm
 
 from createrec.config import schema
-from createrec.errors import ConfigError, DataError
+from createrec.errors import ConfigError
 from createrec.files import read_json, write_json
 from createrec.kinds import CATALOGUE
 from createrec.matching import Preparations, summary, training_differences
@@ -277,26 +277,18 @@ def run_run(options: argparse.Namespace) -> None:
 
 
 def run_repeat(options: argparse.Namespace) -> None:
-    from createrec.data.datasets import split_dataset
-    from createrec.files import discard
-    from createrec.runs.record import evaluate_run, write_record
-    from createrec.runs.repeat import RANKS, RECORD, compare, published_run, told
-    from createrec.runs.run import CHECKPOINT, run_lock, train_run
-    from createrec.training.device import choose_device
+    from createrec.runs.campaign import Job, make_record, prepare_data
+    from createrec.runs.repeat import compare, published_run, refuse_other_data, told
 
     config = config_of(options)
     wanted = [published_run(config, folder, options.published) for folder in options.runs]
+    prepare_data(config, [run for run, _ in wanted], options.results)
     for run, record in wanted:
-        split, statistics = split_dataset(config, run.dataset, run.setup, options.results)
-        if split.hash != record["data"].get("split_hash"):
-            raise DataError(f"{run.folder}: was measured on another split than that of the data in {options.results}")
-        folder, report = options.output / run.folder, Reporter(run.folder, _epochs(run.settings))
-        with run_lock(folder):
-            model, facts = train_run(run, split, choose_device(options.device), checkpoint_folder=folder, report=report)
-            again, ranks = evaluate_run(run, split, statistics, model, facts)
-            write_record(again, ranks, folder / RECORD, folder / RANKS)
-            discard(folder / CHECKPOINT)
-        print("\n".join(told(compare(run.folder, options.published / "runs", options.output))), flush=True)
+        refuse_other_data(run, record, options.results)
+        make_record(
+            Job(run, options.results, options.output, options.device), Reporter(run.folder, _epochs(run.settings))
+        )
+        print("\n".join(told(compare(run.folder, options.published, options.output))), flush=True)
 
 
 def run_campaign(options: argparse.Namespace) -> None:

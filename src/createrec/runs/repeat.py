@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 
 from createrec.config import ProjectConfig
 from createrec.errors import ConfigError, DataError, known_names
-from createrec.matching import differences, summary
+from createrec.matching import Preparations, differences, summary
 from createrec.plan import Run, by_folder, plan
+from createrec.runs.campaign import RECORD_FILES
 from createrec.written import RecordFile, read_written
 
-RECORD, RANKS = "record.json", "ranks.parquet"
+RECORD, RANKS = RECORD_FILES
 
 
 @dataclass(frozen=True)
@@ -72,21 +73,33 @@ def published_run(config: ProjectConfig, folder: str, published: Path) -> tuple[
     return runs[folder], record
 
 
+def refuse_other_data(run: Run, record: Mapping[str, Any], results: Path) -> None:
+    """A record is a measure for what its own data give.
+
+    Raises:
+        DataError: the data that are prepared in `results` are others.
+    """
+    hashes = Preparations(results / "data", results / "splits").hashes(run.dataset, run.setup)
+    if found := differences(run, record, hashes):
+        raise DataError(f"{run.folder}: {summary(found)}; repeat it with the data that it was published for")
+
+
 def compare(folder: str, published: Path, again: Path) -> Repeat:
     """Reads both records of a run, and their ranks.
 
     Args:
-        published, again: folders that hold the run's folder.
+        published, again: folders whose `runs` hold the run's folder.
 
     Raises:
         DataError: one of them is missing, or they ask other users.
     """
-    records = [read_written(place / folder / RECORD, RecordFile) for place in (published, again)]
-    ranks = [pq.read_table(place / folder / RANKS) for place in (published, again)]
+    places = [place / "runs" / folder for place in (published, again)]
+    records = [read_written(place / RECORD, RecordFile) for place in places]
+    ranks = [pq.read_table(place / RANKS) for place in places]
     if any(records[0]["data"].get(key) != records[1]["data"].get(key) for key in ("dataset_hash", "split_hash")):
-        raise DataError(f"{again / folder / RECORD}: was measured on other data than {published / folder / RECORD}")
+        raise DataError(f"{places[1] / RECORD}: was measured on other data than {places[0] / RECORD}")
     if not ranks[0].drop_columns(["rank"]).equals(ranks[1].drop_columns(["rank"])):
-        raise DataError(f"{again / folder / RANKS}: asks other users than {published / folder / RANKS}")
+        raise DataError(f"{places[1] / RANKS}: asks other users than {places[0] / RANKS}")
     theirs, ours = (table.column("rank").to_numpy() for table in ranks)
     return Repeat(folder, records[0], records[1], len(ours), int((theirs == ours).sum()))
 

@@ -114,13 +114,13 @@ def test_a_run_made_again_stands_below_what_was_published(facts: Facts) -> None:
     assert repeated(facts) == "No published run was made again.\n"
     run = next(iter(facts.runs.values()))
     for place, device, last in ((PUBLISHED, "cpu: one", 8), (REPEATED, "cuda: another", 9)):
-        write_record(facts.root / place, run, ndcg=0.02, device=device, libraries={"torch": "2.13.0"})
-        write_ranks(facts.root / place, run, [3, 5, last])
+        write_record(facts.root / place / "runs", run, ndcg=0.02, device=device, libraries={"torch": "2.13.0"})
+        write_ranks(facts.root / place / "runs", run, [3, 5, last])
     row = repeated(facts).splitlines()[-1]
     assert row == (
         f"| `{run.folder}` | one, torch 2.13.0<br>cuda: another, torch 2.13.0 | 2.0000<br>2.0000 | 2 of 3 | no |"
     )
-    write_ranks(facts.root / REPEATED, run, [3, 5, 8])
+    write_ranks(facts.root / REPEATED / "runs", run, [3, 5, 8])
     assert repeated(facts).splitlines()[-1].endswith("| 3 of 3 | yes |")
 
 

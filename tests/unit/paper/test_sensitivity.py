@@ -2,11 +2,11 @@
 
 import csv
 
-from made_up import METRICS, settings, write_record
+from made_up import METRICS, World, settings, write_record
 
 from createrec.config import validate
 from createrec.paper.records import Results
-from createrec.paper.sensitivity import readings, write_sensitivity
+from createrec.paper.sensitivity import gains_sheet, readings, write_sensitivity
 from createrec.plan import runs
 
 
@@ -87,3 +87,28 @@ def test_another_models_training_is_shown_as_the_reading_it_is(world):
     write_record(world.records, runs(config)["amazon-beauty/sasrec-long/long-true/seed0"], ndcg=0.03)
     found = list(readings(Results(config, world.records, world.data, world.splits)))
     assert {one.model for one in found if one.switch == "long=true"} == {"sasrec"}
+
+
+def test_the_gain_stands_beside_the_papers_under_the_reading_that_gives_the_least_and_the_most(world: World) -> None:
+    for model, level in (("sasrec", 0.02), ("create", 0.021)):
+        for cell in world.results().cells("table2", "amazon-beauty", model):
+            other = {"ndcg@10": level * (1.1 if model == "create" else 1.0), "recall@10": 0.04}
+            other_too = {"ndcg@10": 0.02, "recall@10": 0.04}
+            switches = {"target=first": other, "remove_seen=false": other_too}
+            write_record(world.records, cell.run, ndcg=level, sensitivity=switches)
+    rows = [
+        tuple(cell.text for cell in cells) for (name,), cells in gains_sheet(world.results()).rows if "Beauty" in name
+    ]
+    assert rows == [
+        (
+            "1.87",
+            "2.15",
+            "2.00 ± 0.00",
+            "2.10 ± 0.00",
+            "+15 %",
+            "+5 %",
+            "0 % (remove_seen=false)",
+            "+16 % (target=first)",
+            "3",
+        )
+    ]

@@ -32,10 +32,10 @@ def test_the_same_run_gives_the_same_digits(published, capsys):
     assert repeat() == 0
     printed = capsys.readouterr().out
     assert "  The same digits." in printed
-    record = read_json(published / "results/repeated" / RUN / "record.json")
+    record = read_json(published / "results/repeated/runs" / RUN / "record.json")
     assert f"{100 * record['metrics']['ndcg@5']:.4f} %" in printed
     assert not list(published.rglob("checkpoint*"))
-    found = compare(RUN, published / "results/published/runs", published / "results/repeated")
+    found = compare(RUN, published / "results/published", published / "results/repeated")
     assert found.identical
     assert found.same_kind
     assert found.same_ranks == found.users == record["data"]["test_users"]
@@ -43,12 +43,12 @@ def test_the_same_run_gives_the_same_digits(published, capsys):
 
 def test_a_metric_and_a_rank_that_differ_are_seen_and_what_else_is_not_the_same_is_named(published):
     assert repeat() == 0
-    folder = published / "results/repeated" / RUN
+    folder = published / "results/repeated/runs" / RUN
     record, ranks = read_json(folder / "record.json"), pq.read_table(folder / "ranks.parquet")
     moved = ranks["rank"].to_numpy().copy()
     moved[3] += 1
     pq.write_table(ranks.set_column(1, "rank", pa.array(moved)), folder / "ranks.parquet")
-    places = published / "results/published/runs", published / "results/repeated"
+    places = published / "results/published", published / "results/repeated"
     found = compare(RUN, *places)
     assert (found.identical, found.same_ranks) == (False, found.users - 1)
     record["metrics"]["ndcg@5"] += 0.01
@@ -79,5 +79,5 @@ def test_a_record_of_other_data_is_no_measure_for_todays(published, capsys):
     rows = (published / "mine.csv").read_text().splitlines()
     (published / "mine.csv").write_text("\n".join(rows[:-9]) + "\n")
     assert repeat() != 0
-    assert "was measured on another split" in capsys.readouterr().err
-    assert not (published / "results/repeated" / RUN).exists()
+    assert "it was measured on other data" in capsys.readouterr().err
+    assert not (published / "results/repeated/runs" / RUN).exists()
