@@ -87,8 +87,8 @@ def test_the_page_shows_everything_without_an_error(page: Page, seen) -> None:
 
 @pytest.mark.parametrize("name", [*TABLES, *COMPARISONS])
 def test_a_reader_finds_each_table(seen, name: str) -> None:
-    # The smaller demo plans no run of Table 3, nothing beyond the paper, and no other settings (no search chose its own):
-    # those two tables have their heads alone.
+    # The smaller demo plans no run of Table 3. Nothing beyond the paper and no settings beside the chosen ones are
+    # planned either: those two tables have their heads alone.
     if name in ("beyond", "choices"):
         assert seen[name]["rows"] == 1
         return
