@@ -6,13 +6,14 @@ another order, and what grows out of that is seen here.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
 from createrec.config import ProjectConfig
-from createrec.errors import ConfigError, DataError, known_names
+from createrec.errors import ConfigError, DataError
 from createrec.matching import Preparations, differences, summary
 from createrec.plan import Run, by_folder, plan
 from createrec.runs.campaign import RECORD_FILES
@@ -61,7 +62,8 @@ def published_run(config: ProjectConfig, folder: str, published: Path) -> tuple[
     """
     runs = by_folder(plan(config))
     if folder not in runs:
-        raise ConfigError(f"{folder}: the plan has no such run; {known_names(folder, runs)}")
+        near = "".join(f"; did you mean '{name}'?" for name in get_close_matches(folder, runs, n=1))
+        raise ConfigError(f"{folder}: the plan has no such run; see the folders below {published / 'runs'}{near}")
     path = published / "runs" / folder / RECORD
     if not path.exists():
         raise DataError(

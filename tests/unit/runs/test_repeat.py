@@ -64,7 +64,9 @@ def test_a_metric_and_a_rank_that_differ_are_seen_and_what_else_is_not_the_same_
 
 def test_what_is_no_published_run_of_the_plan_is_refused_before_anything_is_trained(published, capsys):
     assert cli.main(["repeat", "mine/sasrek/table2/seed1"]) == 2
-    assert "the plan has no such run" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "the plan has no such run" in told and "did you mean 'mine/sasrec/table2/seed1'?" in told
+    assert len(told) < 200
     assert cli.main(["repeat", RUN, "mine/sasrec/table2/seed0"]) != 0
     assert "there is no such record" in capsys.readouterr().err
     config = yaml.safe_load((published / "config.yaml").read_text())
