@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Literal, get_args
 
 from createrec.errors import DataError
 from createrec.exhibits import BY_NAME, LEVELS
@@ -29,6 +29,7 @@ from createrec.paper.sweeps import points as points_of
 from createrec.paper.tables import gain, percent, show_estimate, signed_percent
 
 Verdict = Literal["reproduced", "partly", "undecided", "not reproduced", "not run"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 Contrast = Literal["clearly ahead", "ahead", "even", "behind", "clearly behind"]
 # Two models, each tuned for itself, may differ by so much because one of them was lucky in the choice of its settings,
 # whatever the seeds say: over the 108 settings of SASRec that "Time to Split" (arXiv 2507.16289) published, the one

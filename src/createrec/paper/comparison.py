@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 
@@ -20,7 +19,7 @@ from createrec.evaluation.significance import (
     wilcoxon,
 )
 from createrec.exhibits import BY_NAME, function, of_kind
-from createrec.paper.claims import RULES, Claim, Verdict, judge, paper_text
+from createrec.paper.claims import RULES, VERDICTS, Claim, judge, paper_text
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import LEVEL, NO_DATA, NOT_RUN, Estimate, Results
 from createrec.paper.render import Page, Sheet, Shown, write_csv, write_page
@@ -181,7 +180,7 @@ def _claim_row(claim: Claim) -> list[str]:
 def claims_page(claims: Sequence[Claim]) -> Page:
     """A verdict on each claim, and the rules."""
     counts = Counter(claim.verdict for claim in claims)
-    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in get_args(Verdict))
+    summary = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
     parts = []
     for source in dict.fromkeys(claim.source for claim in claims):
         rows = tuple(

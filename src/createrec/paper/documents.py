@@ -19,10 +19,10 @@ from createrec.errors import DataError
 from createrec.exhibits import GROUPS
 from createrec.matching import Preparations
 from createrec.paper.choices import what_the_choice_moves
-from createrec.paper.claims import Claim, judge, paper_text
+from createrec.paper.claims import VERDICTS, Claim, judge, paper_text
 from createrec.paper.costs import costs, costs_sheet
 from createrec.paper.decisions import positions_part, random_row_part, static_models_part
-from createrec.paper.headline import VERDICTS, WHOLE, Headline, headlines
+from createrec.paper.headline import WHOLE, Headline, headlines
 from createrec.paper.names import dataset_name, model_name
 from createrec.paper.records import NO_DATA, Results
 from createrec.paper.render import Sheet, Shown, to_markdown, write_text

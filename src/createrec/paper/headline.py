@@ -6,18 +6,17 @@ A main claim stands for several of `claims`: which ones is said here, and its ve
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any
 
 from createrec.exhibits import BY_NAME, EXHIBITS, LEVELS, wanted
 from createrec.paper.choices import choice_spread, sasrec_ahead
-from createrec.paper.claims import Claim, Verdict, show_difference
+from createrec.paper.claims import VERDICTS, Claim, show_difference
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import Estimate, Results
 from createrec.paper.reported import described, reported_values
 from createrec.paper.sweeps import METRIC
 from createrec.paper.tables import gain, percent, show_estimate, signed_percent
 
-VERDICTS: tuple[str, ...] = get_args(Verdict)
 WHOLE = (
     "The verdict on a main claim, over its parts that could be judged: reproduced if all are, not reproduced if more "
     "than half are not, else partly if half are at least partly, else undecided; not run if none could be judged."

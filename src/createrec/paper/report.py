@@ -16,11 +16,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from createrec.exhibits import Exhibit, function, of_kind
 from createrec.files import read_json
-from createrec.paper.claims import RULES, Claim, judge, paper_text
+from createrec.paper.claims import RULES, VERDICTS, Claim, judge, paper_text
 from createrec.paper.comparison import run_tests, significance_page
 from createrec.paper.costs import costs_sheet
 from createrec.paper.figures import draw
-from createrec.paper.headline import SECTIONS, VERDICTS, WHOLE, headlines
+from createrec.paper.headline import SECTIONS, WHOLE, headlines
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import NO_DATA, Estimate, Results
 from createrec.paper.render import Page, Sheet, Shown, write_text

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from createrec.paper.choices import DECIDING
 from createrec.paper.names import dataset_name, metric_name, model_name
 from createrec.paper.records import NOBODY, Estimate, Results
 from createrec.paper.render import Page, Sheet, Shown, write_csv, write_page
@@ -25,7 +26,6 @@ from createrec.paper.tables import (
 )
 
 DEFAULT = "default"
-DECIDING = "ndcg@10"
 SEEN_LEFT_IN = "remove_seen=false"
 LATER_READING = "target=random,history_strict=true,target_draws=10"  # how the authors' group measures later
 _HEADER = ["dataset", "model", "switch", "metric", "mean_percent", "std_percent", "seeds", "seeds_planned", "label"]

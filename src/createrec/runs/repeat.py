@@ -45,9 +45,10 @@ class Repeat:
         return self.published["metrics"] == self.again["metrics"] and self.same_ranks == self.users
 
     @property
-    def same_kind(self) -> bool:
-        """Whether device, libraries and code are those of the published record."""
-        return all(self.published.get(key) == self.again.get(key) for key in ("device", "libraries", "code_version"))
+    def made_otherwise(self) -> list[str]:
+        """Those of device, libraries and code that are not the published record's."""
+        keys = ("device", "libraries", "code_version")
+        return [key for key in keys if self.published.get(key) != self.again.get(key)]
 
 
 def published_run(config: ProjectConfig, folder: str, published: Path) -> tuple[Run, dict[str, Any]]:
@@ -81,8 +82,7 @@ def refuse_other_data(run: Run, record: Mapping[str, Any], results: Path) -> Non
     Raises:
         DataError: the data that are prepared in `results` are others.
     """
-    hashes = Preparations(results / "data", results / "splits").hashes(run.dataset, run.setup)
-    if found := differences(run, record, hashes):
+    if found := Preparations(results / "data", results / "splits").differences(run, record):
         raise DataError(f"{run.folder}: {summary(found)}; repeat it with the data that it was published for")
 
 
@@ -115,8 +115,7 @@ def told(repeat: Repeat) -> Iterator[str]:
         shown = "0" if now == before else f"{100 * (now - before):+.4f}"
         yield f"  {name:<14}{100 * before:>10.4f} %{100 * now:>10.4f} %{shown:>12}"
     yield f"  The target has the same rank for {repeat.same_ranks:,} of {repeat.users:,} users."
-    for key in ("device", "libraries", "code_version"):
+    for key in repeat.made_otherwise:
         before, now = repeat.published.get(key), repeat.again.get(key)
-        if before != now:
-            yield f"  Not the same {key.replace('_', ' ')}: {before} was published, {now} is here."
+        yield f"  Not the same {key.replace('_', ' ')}: {before} was published, {now} is here."
     yield "  The same digits." if repeat.identical else "  Not the same digits."
