@@ -125,6 +125,7 @@ class RecordFile(Written):
     best_epoch: int | None = None
     parameters: int = 0
     device: str = ""
+    libraries: dict[str, str] = {}
     code_version: str = ""
     seconds: dict[str, float] = {}
     peak_memory_bytes: int = 0

@@ -29,9 +29,17 @@ from createrec.paper.render import Sheet, Shown, to_markdown, write_text
 from createrec.paper.report import read_gpu
 from createrec.paper.sensitivity import gains_sheet
 from createrec.paper.speed import bench_part, speed_part
-from createrec.paper.validation import Checked, agreeing_points, checks, differing_part, points_part
+from createrec.paper.validation import (
+    Checked,
+    agreeing_points,
+    checks,
+    differing_part,
+    points_part,
+    spent_part,
+    twice_part,
+)
 from createrec.plan import Run, by_folder
-from createrec.runs.repeat import compare
+from createrec.runs.repeat import Repeat, compare
 
 BENCH = Path("benchmarks/results/bench.json")
 GPU = Path("benchmarks/results/gpu.json")
@@ -215,7 +223,8 @@ def _costs_of(facts: Facts, titles: Sequence[str]) -> str:
         return "nothing was run"
     minutes, memory = sum(cost.cpu_seconds for cost in found) / 60, max(cost.memory for cost in found)
     gpu = sum(cost.gpu_seconds for cost in found) / 60
-    ending = f", and {gpu:,.0f} minutes on a GPU" if gpu else ""
+    on_gpu = f"{gpu:,.0f} minute" + ("" if f"{gpu:.0f}" == "1" else "s")
+    ending = f", and {on_gpu} on a GPU" if gpu else ""
     return (
         f"{sum(cost.runs for cost in found)} runs, {minutes:,.0f} core-minutes{ending}, at most {memory / 1e9:.1f} GB"
     )
@@ -322,26 +331,37 @@ def _made_on(record: Mapping[str, Any]) -> str:
     return f"{str(record['device']).removeprefix('cpu: ')}, torch {record['libraries']['torch']}"
 
 
+def _made_again(facts: Facts) -> list[Repeat]:
+    """Every published run that was made again, by the machines of both."""
+    runs = facts.root / REPEATED / "runs"
+    folders = [path.parent.relative_to(runs).as_posix() for path in sorted(runs.glob("*/*/*/*/record.json"))]
+    pairs = [compare(folder, facts.root / PUBLISHED, facts.root / REPEATED) for folder in folders]
+    return sorted(pairs, key=lambda pair: (_made_on(pair.published), _made_on(pair.again)))
+
+
 def repeated(facts: Facts) -> str:
     """Published runs that were made again, each beside its record."""
     rows = []
-    runs = facts.root / REPEATED / "runs"
-    for path in sorted(runs.glob("*/*/*/*/record.json")):
-        folder = path.parent.relative_to(runs).as_posix()
-        one = compare(folder, facts.root / PUBLISHED, facts.root / REPEATED)
-        both = (one.published, one.again)
+    for pair in _made_again(facts):
+        both = (pair.published, pair.again)
+        epochs = dict.fromkeys("–" if epoch is None else str(epoch) for epoch in pair.kept_epochs)
         cells = (
-            "<br>".join(_made_on(record) for record in both),
             "<br>".join(f"{100 * record['metrics']['ndcg@10']:.4f}" for record in both),
-            f"{one.same_ranks:,} of {one.users:,}",
-            "yes" if one.identical else "no",
+            "<br>".join(f"{100 * record['metrics']['coverage@10']:.2f}" for record in both),
+            "<br>".join(epochs),
+            f"{pair.same_ranks:,} of {pair.users:,}",
+            "yes" if pair.identical else "no",
         )
-        rows.append(((f"`{folder}`",), tuple(map(Shown, cells))))
+        keys = ("<br>".join(map(_made_on, both)), f"`{pair.folder}`")
+        rows.append((keys, tuple(map(Shown, cells))))
     if not rows:
         return "No published run was made again.\n"
-    caption = "Published, below it made again. NDCG@10 in %. Same digits: of every metric and of every user's rank."
-    headings = ("Where", "NDCG@10", "Users whose target has the same rank", "Same digits")
-    return to_markdown(Sheet("repeated", "", caption, (), ("Run",), headings, tuple(rows), True))
+    caption = (
+        "Published, below it made again, in %. Kept epoch: the one that validation chose; one number where both keep "
+        "the same, – where all epochs are trained. Same digits: of every metric and of every user's rank."
+    )
+    headings = ("NDCG@10", "Coverage@10", "Kept epoch", "Users whose target has the same rank", "Same digits")
+    return to_markdown(Sheet("repeated", "", caption, (), ("Where", "Run"), headings, tuple(rows)))
 
 
 def under_readings(facts: Facts) -> str:
@@ -383,6 +403,16 @@ def differing(facts: Facts) -> str:
     return differing_part(facts.results, facts.checked)
 
 
+def spent(facts: Facts) -> str:
+    """What the trainings of grid points took."""
+    return spent_part(facts.results)
+
+
+def twice(facts: Facts) -> str:
+    """How far two trainings of one grid point are apart, with one seed and with two."""
+    return twice_part(facts.results, _made_again(facts))
+
+
 # --- files --------------------------------------------------------------------------------------------------------
 
 # File -> its parts, by the name in the markers.
@@ -399,7 +429,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[Facts], str]]] = {
     "benchmarks/README.md": {"bench": bench},
     "docs/costs.md": {"costs": what_it_costs},
     "docs/protocol.md": {"positions": positions, "random_row": random_row, "static_models": static_models},
-    "docs/validation.md": {"points": points, "differing": differing},
+    "docs/validation.md": {"points": points, "differing": differing, "twice": twice, "spent": spent},
 }
 
 

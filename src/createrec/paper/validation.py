@@ -34,6 +34,7 @@ from createrec.paper.records import Estimate, Results
 from createrec.paper.render import Page, Sheet, Shown, to_markdown, write_csv, write_page
 from createrec.paper.style import COLOURS, GREY, MARKERS, PAGE_WIDTH, house_style, save
 from createrec.paper.tables import TABLE2_METRICS, exact_percent, show_estimate
+from createrec.runs.repeat import Repeat
 
 THEIRS = "time_to_split.csv"
 # Their kinds of query, and where a record of ours holds them: its own metrics, or a reading.
@@ -278,6 +279,65 @@ def differing_part(results: Results, found: Sequence[Checked]) -> str:
     )
     columns = ("NDCG@10", "HR@10", "Coverage@10", "Epoch")
     return to_markdown(Sheet("differing", "", caption, (), ("Dataset", "Model", "Point"), columns, tuple(rows)))
+
+
+def _apart(first: float, second: float) -> float:
+    """How far the second is from the first, as a share of the first."""
+    return abs(second / first - 1)
+
+
+def _span(shares: Sequence[float]) -> str:
+    """`0.1 to 8.0 %`, the least and the most."""
+    least, most = (f"{100 * share:.1f}" for share in (min(shares), max(shares)))
+    return f"{most} %" if least == most else f"{least} to {most} %"
+
+
+def twice_part(results: Results, again: Sequence[Repeat]) -> str:
+    """How far apart two trainings of one grid point are: the same seed made twice, and two seeds.
+
+    Args:
+        again: runs that were made again; those of grid points count, made on the same kind of machine.
+    """
+    cells = {cell.run.folder: cell for cell in results.plan["validation"]}
+    pairs = [pair for pair in again if pair.folder in cells and not pair.made_otherwise]
+    if not pairs:
+        return "No grid point was trained twice with one seed on machines of one kind.\n"
+    metric = DECIDING[0]
+    same: list[float] = []
+    other: list[float] = []
+    seeds: list[float] = []
+    for pair in pairs:
+        before = pair.published["metrics"][metric]
+        share = _apart(before, pair.again["metrics"][metric])
+        (same if pair.kept_epochs[0] == pair.kept_epochs[1] else other).append(share)
+        here = cells[pair.folder]
+        point = here.labels["grid_point"]
+        for cell in results.cells("validation", here.run.dataset, here.run.model, grid_point=point):
+            if cell.run.seed != here.run.seed and (record := results.record(cell.run)) is not None:
+                seeds.append(_apart(before, record["metrics"][metric]))
+    sentences = [f"{len(pairs)} trainings were made twice with one seed, on machines of one kind."]
+    if same:
+        sentences.append(f"{len(same)} kept the same epoch: their NDCG@10 of `last` moves by {_span(same)}.")
+    if other:
+        sentences.append(f"{len(other)} kept another epoch: it moves by {_span(other)}.")
+    if seeds:
+        sentences.append(f"The same points with another seed: by {_span(seeds)}.")
+    return "".join(f"- {sentence}\n" for sentence in sentences)
+
+
+def spent_part(results: Results) -> str:
+    """What the trainings took, by device."""
+    seconds: dict[str, list[float]] = {}
+    for cell in results.plan["validation"]:
+        if (record := results.record(cell.run)) is not None:
+            seconds.setdefault(record["device"], []).append(sum(record["seconds"].values()))
+    if not seconds:
+        return "Nothing was run.\n"
+    return "".join(
+        f"- {device}: {len(each)} trainings, {sum(each) / 60:.0f} minutes in all, {min(each):.0f} to {max(each):.0f} "
+        "seconds each, several at a time.\n"
+        for device, each in sorted(seconds.items())
+    )
 
 
 # --- the figure ----------------------------------------------------------------------------------------------------

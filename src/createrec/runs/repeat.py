@@ -45,6 +45,11 @@ class Repeat:
         return self.published["metrics"] == self.again["metrics"] and self.same_ranks == self.users
 
     @property
+    def kept_epochs(self) -> tuple[int | None, int | None]:
+        """The epoch that validation chose in each; None where none was to be chosen."""
+        return self.published.get("best_epoch"), self.again.get("best_epoch")
+
+    @property
     def made_otherwise(self) -> list[str]:
         """Those of device, libraries and code that are not the published record's."""
         keys = ("device", "libraries", "code_version")

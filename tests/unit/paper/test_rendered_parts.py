@@ -118,10 +118,14 @@ def test_a_run_made_again_stands_below_what_was_published(facts: Facts) -> None:
         write_ranks(facts.root / place / "runs", run, [3, 5, last])
     row = repeated(facts).splitlines()[-1]
     assert row == (
-        f"| `{run.folder}` | one, torch 2.13.0<br>cuda: another, torch 2.13.0 | 2.0000<br>2.0000 | 2 of 3 | no |"
+        f"| one, torch 2.13.0<br>cuda: another, torch 2.13.0 | `{run.folder}` | 2.0000<br>2.0000 | 6.00<br>6.00 "
+        "| 0 | 2 of 3 | no |"
     )
     write_ranks(facts.root / REPEATED / "runs", run, [3, 5, 8])
     assert repeated(facts).splitlines()[-1].endswith("| 3 of 3 | yes |")
+    later = {"device": "cpu: one", "libraries": {"torch": "2.13.0"}, "best_epoch": 4}
+    write_record(facts.root / REPEATED / "runs", run, ndcg=0.02, **later)
+    assert "| 0<br>4 |" in repeated(facts).splitlines()[-1]
 
 
 def test_what_was_run_is_counted(world: World, tmp_path: Path) -> None:

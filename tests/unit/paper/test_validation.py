@@ -19,9 +19,12 @@ from createrec.paper.validation import (
     points_part,
     published_grid,
     scatter,
+    spent_part,
+    twice_part,
     write_validation,
 )
 from createrec.plan import plan, runs
+from createrec.runs.repeat import Repeat
 
 ROOT = Path(__file__).parents[3]
 BEAUTY = "amazon-beauty"
@@ -187,6 +190,37 @@ def test_what_was_not_run_says_so(world):
     assert "| Amazon Beauty | 2 | not run | not run |" in points_part(list(checks(results)))
     assert differing_part(results, list(checks(results))) == "None.\n"
     assert (world.out / "validation.png").exists()
+
+
+def made(ndcg, epoch, device="cuda: one"):
+    return {"metrics": {"ndcg@10": ndcg}, "best_epoch": epoch, "device": device}
+
+
+def test_the_same_seed_twice_stands_beside_two_seeds(world):
+    config = planned(world)
+    cells = plan(config)["validation"]
+    for cell in cells:
+        ndcg = 0.020 if cell.run.seed == 0 else 0.025
+        write_record(world.records, cell.run, ndcg=ndcg, device="cuda: one", seconds={"train": 50.0, "evaluate": 10.0})
+    results = Results(config, world.records, world.data, world.splits)
+    again = [
+        Repeat(cells[0].run.folder, made(0.020, 7), made(0.0202, 7), 9, 1),
+        Repeat(cells[1].run.folder, made(0.025, 7), made(0.030, 9), 9, 1),
+        Repeat(cells[2].run.folder, made(0.020, 7), made(0.040, 7, "cpu: another"), 9, 1),
+        Repeat("amazon-beauty/sasrec/table2/seed0", made(0.020, 7), made(0.040, 7), 9, 1),
+    ]
+    assert [cell.run.seed for cell in cells[:2]] == [0, 1]
+    assert {cell.labels["grid_point"] for cell in cells[:2]} == {40}
+    assert twice_part(results, again).splitlines() == [
+        "- 2 trainings were made twice with one seed, on machines of one kind.",
+        "- 1 kept the same epoch: their NDCG@10 of `last` moves by 1.0 %.",
+        "- 1 kept another epoch: it moves by 20.0 %.",
+        "- The same points with another seed: by 20.0 to 25.0 %.",
+    ]
+    assert twice_part(results, again[2:]).startswith("No grid point was trained twice")
+    assert spent_part(results) == (
+        "- cuda: one: 4 trainings, 4 minutes in all, 60 to 60 seconds each, several at a time.\n"
+    )
 
 
 def test_a_point_that_they_do_not_give_is_explained(world):
