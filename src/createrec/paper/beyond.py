@@ -1,12 +1,11 @@
 """Beyond the paper: the simple baselines that a critical reader asks for, beside the paper's models."""
 
 from createrec.exhibits import Exhibit, wanted
-from createrec.paper.names import dataset_name, metric_name, model_name
+from createrec.paper.names import DECIDING, dataset_name, metric_name, model_name
 from createrec.paper.records import Results
 from createrec.paper.tables import BY_DESIGN, TABLE2_METRICS, Entry, Table, common_notes, percent, seeds_note
 from createrec.plan import Cell
 
-DECIDING = "ndcg@10"
 SETUP_NAMES = {"temporal": "by time", "leave-one-out": "leave-one-out"}
 Place = tuple[str, str, str]
 

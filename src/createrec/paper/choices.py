@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from createrec.exhibits import LEVELS, Exhibit
-from createrec.paper.names import dataset_name, metric_name, model_name
+from createrec.paper.names import DECIDING, dataset_name, metric_name, model_name
 from createrec.paper.records import Estimate, Results
 from createrec.paper.tables import (
     TABLE2_METRICS,
@@ -25,7 +25,6 @@ from createrec.paper.tables import (
 )
 from createrec.plan import CHOSEN, Cell
 
-DECIDING = "ndcg@10"
 GROUP = "choices"
 
 

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 from createrec.errors import DataError
 from createrec.exhibits import BY_NAME, LEVELS
 from createrec.paper.choices import choice_spread, sasrec_ahead
-from createrec.paper.names import ALIGNMENTS, PAPER_MODELS, metric_name, model_name
+from createrec.paper.names import ALIGNMENTS, DECIDING, PAPER_MODELS, metric_name, model_name
 from createrec.paper.records import LEVEL, Estimate, Results, t_interval
 from createrec.paper.reported import (
     NOT_STATED,
@@ -24,7 +24,6 @@ from createrec.paper.reported import (
     reported_value,
     reported_values,
 )
-from createrec.paper.sweeps import METRIC
 from createrec.paper.sweeps import points as points_of
 from createrec.paper.tables import gain, percent, show_estimate, signed_percent
 
@@ -399,8 +398,8 @@ def _alignment(results: Results) -> Iterator[Claim]:
         graphs = [graph for graph in dict.fromkeys(row.labels["graph"] for row in rows) if graph in PAPER_MODELS]
         for graph in graphs:
             within = f"with {model_name(graph)}"
-            none, contrastive, barlow = (sides[graph, kind, METRIC] for kind in ("none", "contrastive", "barlow"))
-            alone = sides["-", "sequential", METRIC]
+            none, contrastive, barlow = (sides[graph, kind, DECIDING] for kind in ("none", "contrastive", "barlow"))
+            alone = sides["-", "sequential", DECIDING]
             statements = [
                 (f"Barlow Twins beats contrastive alignment {within}, NDCG@10", barlow, contrastive),
                 (f"contrastive alignment beats none {within}, NDCG@10", contrastive, none),
@@ -414,7 +413,7 @@ def _alignment(results: Results) -> Iterator[Claim]:
             for statement, first, second in statements:
                 yield ahead("Table 4", dataset, statement, first, second)
         for kind in ("none", "contrastive", "barlow"):
-            for metric, rule in ((METRIC, "ahead"), ("ndcg@100", "even")):
+            for metric, rule in ((DECIDING, "ahead"), ("ndcg@100", "even")):
                 first, second = (
                     Side(model_name(graph), sides[graph, kind, metric].ours, sides[graph, kind, metric].paper)
                     for graph in ("ultragcn", "lightgcn")
@@ -431,8 +430,8 @@ def _backbone(results: Results) -> Iterator[Claim]:
         def side(sequence: str, graph: str, name: str, dataset: str = dataset) -> Side:
             labels = {"sequence": sequence, "graph": graph}
             cells = results.cells("ablation_backbone", dataset, "create", **labels)
-            paper = reported_value("table5", NOT_STATED, "create", METRIC, labels)
-            return Side(model_name(name), results.estimate(cells, METRIC, dataset), paper)
+            paper = reported_value("table5", NOT_STATED, "create", DECIDING, labels)
+            return Side(model_name(name), results.estimate(cells, DECIDING, dataset), paper)
 
         for graph in ("lightgcn", "ultragcn"):
             statement = f"SASRec is the better sequence encoder beside {model_name(graph)}, NDCG@10"

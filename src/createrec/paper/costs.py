@@ -1,7 +1,9 @@
 """What each table and figure costs, from the seconds and the memory that its records hold."""
 
+import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from createrec.exhibits import GROUPS
@@ -63,6 +65,23 @@ def _seconds(records: Iterable[Mapping[str, Any]]) -> dict[str, list[float]]:
         kind = "cpu" if str(record.get("device", "cpu")).startswith("cpu") else "gpu"
         seconds[kind].append(sum(record.get("seconds", {}).values()))
     return seconds
+
+
+def both_sheet(results: Results) -> Sheet:
+    """Runs of which one seed was made on a CPU and another on a GPU: what each took."""
+    seeds: dict[str, list[Mapping[str, Any]]] = {}
+    for run in by_folder(results.plan).values():
+        if (record := results.record(run)) is not None:
+            seeds.setdefault(str(Path(run.folder).parent), []).append(record)
+    rows = []
+    for name, records in seeds.items():
+        seconds = _seconds(records)
+        if seconds["cpu"] and seconds["gpu"]:
+            cpu, gpu = statistics.mean(seconds["cpu"]), statistics.mean(seconds["gpu"])
+            texts = (f"{cpu:,.0f}", f"{gpu:,.0f}", f"{cpu / gpu:,.0f}")
+            rows.append(((f"`{name}`",), tuple(map(Shown, texts))))
+    caption = "Seconds per run, training and evaluation: on one thread of a CPU, and on a GPU beside other trainings."
+    return Sheet("gpu", "", caption, (), ("Run",), ("CPU", "GPU", "CPU / GPU"), tuple(rows))
 
 
 def _in_all(results: Results) -> str:

@@ -20,7 +20,7 @@ from createrec.exhibits import GROUPS
 from createrec.matching import Preparations
 from createrec.paper.choices import what_the_choice_moves
 from createrec.paper.claims import VERDICTS, Claim, judge, paper_text
-from createrec.paper.costs import costs, costs_sheet
+from createrec.paper.costs import both_sheet, costs, costs_sheet
 from createrec.paper.decisions import positions_part, random_row_part, static_models_part
 from createrec.paper.headline import WHOLE, Headline, headlines
 from createrec.paper.names import dataset_name, model_name
@@ -375,6 +375,12 @@ def what_it_costs(facts: Facts) -> str:
     return to_markdown(costs_sheet(facts.results))
 
 
+def what_a_gpu_changes(facts: Facts) -> str:
+    """Seconds of the same run on a CPU and on a GPU."""
+    sheet = both_sheet(facts.results)
+    return to_markdown(sheet) if sheet.rows else "No run was made on both.\n"
+
+
 # --- docs/protocol.md, docs/validation.md -------------------------------------------------------------------------
 
 
@@ -427,7 +433,7 @@ PARTS: Mapping[str, Mapping[str, Callable[[Facts], str]]] = {
         "repeated": repeated,
     },
     "benchmarks/README.md": {"bench": bench},
-    "docs/costs.md": {"costs": what_it_costs},
+    "docs/costs.md": {"costs": what_it_costs, "gpu": what_a_gpu_changes},
     "docs/protocol.md": {"positions": positions, "random_row": random_row, "static_models": static_models},
     "docs/validation.md": {"points": points, "differing": differing, "twice": twice, "spent": spent},
 }

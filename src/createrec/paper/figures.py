@@ -19,7 +19,7 @@ from createrec.errors import DataError
 from createrec.exhibits import LEVELS, Exhibit, find, function, wanted
 from createrec.models.phases import JOINT, WARMUP
 from createrec.paper.claims import difference
-from createrec.paper.names import LOSSES, dataset_name, metric_name
+from createrec.paper.names import DECIDING, LOSSES, dataset_name, metric_name
 from createrec.paper.records import Estimate, Results
 from createrec.paper.render import write_csv
 from createrec.paper.reported import described, printed, reported_value
@@ -36,7 +36,6 @@ from createrec.paper.style import (
     save,
     title,
 )
-from createrec.paper.sweeps import METRIC
 from createrec.paper.sweeps import points as points_of
 from createrec.paper.tables import TABLE2_METRICS, exact_percent, gain
 
@@ -153,9 +152,9 @@ def _paper_curve(figure: str, dataset: str, values: Sequence[float]) -> tuple[di
 def panel_of(results: Results, exhibit: Exhibit, dataset: str) -> Panel:
     """One panel of a figure over one setting."""
     points = points_of(results, exhibit, dataset)
-    sasrec, create = (results.estimate(results.cells("table2", dataset, model), METRIC, dataset) for model in LEVELS)
+    sasrec, create = (results.estimate(results.cells("table2", dataset, model), DECIDING, dataset) for model in LEVELS)
     numbers, words = _paper_curve(exhibit.name, dataset, list(points) or [0.0])
-    levels = (_paper_value(dataset, model, METRIC) for model in LEVELS)
+    levels = (_paper_value(dataset, model, DECIDING) for model in LEVELS)
     return Panel(dataset, points, sasrec, create, numbers, words, *levels)
 
 
@@ -487,7 +486,7 @@ def read_curves(history: Sequence[Mapping[str, Any]]) -> Curves:
             epochs, values = losses.setdefault(term, ([], []))
             epochs.append(epoch)
             values.append(value)
-        measured = (entry.get("validation") or {}).get(METRIC)
+        measured = (entry.get("validation") or {}).get(DECIDING)
         if measured is not None:
             validation[0].append(epoch)
             validation[1].append(100 * measured)
@@ -549,11 +548,11 @@ _HEADER2 = ("dataset", "seed", "epoch", "phase", "series", "value", "paper_perce
 def _curve_rows(dataset: str, seed: int, curves: Curves, label: str, paper: float | None) -> list[list[Any]]:
     """A row per epoch and series; the paper's level stands beside the last validation."""
     rows: list[list[Any]] = []
-    series = {**{f"loss {term}": curve for term, curve in curves.losses.items()}, f"{METRIC} %": curves.validation}
+    series = {**{f"loss {term}": curve for term, curve in curves.losses.items()}, f"{DECIDING} %": curves.validation}
     for name, (epochs, values) in series.items():
         for epoch, value in zip(epochs, values, strict=True):
             phase = WARMUP if epoch <= curves.warmup else JOINT
-            theirs = paper if name == f"{METRIC} %" and epoch == epochs[-1] else None
+            theirs = paper if name == f"{DECIDING} %" and epoch == epochs[-1] else None
             rows.append([dataset, seed, epoch, phase, name, round(value, 10), theirs, "run", label])
     return rows
 

@@ -11,10 +11,9 @@ from typing import Any
 from createrec.exhibits import BY_NAME, EXHIBITS, LEVELS, wanted
 from createrec.paper.choices import choice_spread, sasrec_ahead
 from createrec.paper.claims import VERDICTS, Claim, show_difference
-from createrec.paper.names import dataset_name, metric_name, model_name
+from createrec.paper.names import DECIDING, dataset_name, metric_name, model_name
 from createrec.paper.records import Estimate, Results
 from createrec.paper.reported import described, reported_values
-from createrec.paper.sweeps import METRIC
 from createrec.paper.tables import gain, percent, show_estimate, signed_percent
 
 WHOLE = (
@@ -23,7 +22,7 @@ WHOLE = (
 )
 # The paper's section of each table and figure, by the title that a claim rests on.
 SECTIONS = {exhibit.title: exhibit.section for exhibit in EXHIBITS}
-DEEP = "recall@100"  # shown beside METRIC: what happens further down the list
+DEEP = "recall@100"  # shown beside DECIDING: what happens further down the list
 
 
 @dataclass(frozen=True)
@@ -78,10 +77,10 @@ def _against(results: Results, dataset: str, rival: str, metric: str) -> str:
 def _best(results: Results) -> Iterator[str]:
     """CREATE beside the strongest baseline of each metric."""
     for dataset in results.config.table2.datasets:
-        if not _table2(results, dataset, "create", METRIC).run:
+        if not _table2(results, dataset, "create", DECIDING).run:
             continue
         told = []
-        for metric in (METRIC, DEEP):
+        for metric in (DECIDING, DEEP):
             rivals = [model for model in results.config.table2.models if model != "create"]
             rivals = [model for model in rivals if _table2(results, dataset, model, metric).run]
             if rivals:
@@ -94,16 +93,16 @@ def _best(results: Results) -> Iterator[str]:
 def _gain(results: Results) -> Iterator[str]:
     theirs: dict[str, dict[str, float]] = {row.dataset: {} for row in reported_values() if row.table == "table2"}
     for row in reported_values():
-        if row.table == "table2" and row.metric == METRIC:
+        if row.table == "table2" and row.metric == DECIDING:
             theirs[row.dataset][row.model] = row.value
     for dataset in results.config.table2.datasets:
-        found = gain(_table2(results, dataset, "create", METRIC), _table2(results, dataset, "sasrec", METRIC))
+        found = gain(_table2(results, dataset, "create", DECIDING), _table2(results, dataset, "sasrec", DECIDING))
         if found is not None:
             paper = theirs.get(dataset, {})
             beside = ""
             if paper:
                 beside = f" (the paper: {signed_percent(paper['create'] / paper['sasrec'] - 1)})"
-            spread = choice_spread(results, dataset, LEVELS, METRIC)
+            spread = choice_spread(results, dataset, LEVELS, DECIDING)
             moved = "" if spread is None else f"; the choice of settings moves it by ± {100 * spread:.0f} %"
             if (other := sasrec_ahead(results, dataset)) is not None:
                 moved += (
@@ -126,17 +125,17 @@ def _warmup(results: Results) -> Iterator[str]:
     part = wanted(results.config, BY_NAME["figure4"])
     for dataset in part.datasets:
         theirs = described("figure4").get(dataset, {}).get("best")
-        run = [value for value in part.values if value and _swept(results, "figure4", dataset, value, METRIC).run]
-        if not run or not _swept(results, "figure4", dataset, 0, METRIC).run:
+        run = [value for value in part.values if value and _swept(results, "figure4", dataset, value, DECIDING).run]
+        if not run or not _swept(results, "figure4", dataset, 0, DECIDING).run:
             continue
-        best = max(run, key=lambda value: _swept(results, "figure4", dataset, value, METRIC).mean)
+        best = max(run, key=lambda value: _swept(results, "figure4", dataset, value, DECIDING).mean)
         at = theirs if theirs is not None and theirs in run else best
         told = [
             f"{metric_name(metric)} "
             + show_difference(
                 _swept(results, "figure4", dataset, at, metric), _swept(results, "figure4", dataset, 0, metric)
             )
-            for metric in (METRIC, DEEP)
+            for metric in (DECIDING, DEEP)
         ]
         yield f"{dataset_name(dataset)}, {at:g} epochs against none: {'; '.join(told)}"
 
@@ -146,7 +145,7 @@ def _alignment(results: Results) -> Iterator[str]:
     for dataset in part.datasets:
         sides = {
             kind: results.estimate(
-                results.cells("ablation_alignment", dataset, graph="ultragcn", alignment=kind), METRIC, dataset
+                results.cells("ablation_alignment", dataset, graph="ultragcn", alignment=kind), DECIDING, dataset
             )
             for kind in ("barlow", "contrastive", "none")
         }
@@ -159,7 +158,7 @@ def _alignment(results: Results) -> Iterator[str]:
             yield f"{dataset_name(dataset)}, NDCG@10: {'; '.join(told)}"
     for dataset in wanted(results.config, BY_NAME["figure5"]).datasets:
         at = described("figure5").get(dataset, {}).get("jump_to", 0.1)
-        first, second = (_swept(results, "figure5", dataset, value, METRIC) for value in (at, 0))
+        first, second = (_swept(results, "figure5", dataset, value, DECIDING) for value in (at, 0))
         if first.run and second.run:
             yield f"{dataset_name(dataset)}, weight {at:g} against 0: NDCG@10 {show_difference(first, second)}"
 
@@ -167,7 +166,7 @@ def _alignment(results: Results) -> Iterator[str]:
 def _graph(results: Results) -> Iterator[str]:
     part = wanted(results.config, BY_NAME["figure3"])
     for dataset in part.datasets:
-        found = {value: _swept(results, "figure3", dataset, value, METRIC) for value in part.values}
+        found = {value: _swept(results, "figure3", dataset, value, DECIDING) for value in part.values}
         run = {value: point for value, point in found.items() if point.run}
         whole = max(part.values, default=0)
         if len(run) < 2 or whole not in run:

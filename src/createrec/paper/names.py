@@ -19,6 +19,8 @@ ALIGNMENTS = {name: kind.title for name, kind in of_role("alignment").items()} |
 LOSSES = {"local": "local (sequence)", "global": "global (graph)"} | {
     name: f"alignment ({kind.title})" for name, kind in of_role("alignment").items()
 }
+# The metric that gains, the ablations' curves and the choice of settings go by (paper, Section 4.2 and Figures 3 to 5).
+DECIDING = "ndcg@10"
 _METRICS = {"ndcg": "NDCG", "recall": "Recall", "hr": "HR", "coverage": "Coverage"}
 
 

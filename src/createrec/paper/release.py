@@ -15,12 +15,11 @@ from createrec.config import ProjectConfig
 from createrec.data import registry
 from createrec.errors import DataError
 from createrec.files import atomic_path
-from createrec.paper.names import dataset_name, metric_name, model_name
+from createrec.paper.names import DECIDING, dataset_name, metric_name, model_name
 from createrec.paper.records import Results
 from createrec.plan import Run
 from createrec.written import RecordFile, read_written
 
-METRIC = "ndcg@10"
 """Decides who won: the metric of Section 4.3 that the paper compares by."""
 MOST_BYTES = 20 * 10**6
 """All released weights together."""
@@ -74,7 +73,7 @@ def winners(results: Results) -> Iterator[tuple[str, str, list[Run]]]:
             model: [cell.run for cell in results.cells("table2", dataset, model) if results.record(cell.run)]
             for model in config.table2.models
         }
-        means = {model: _mean(results, runs, METRIC) for model, runs in made.items() if runs}
+        means = {model: _mean(results, runs, DECIDING) for model, runs in made.items() if runs}
         if means:
             best = max(means, key=lambda model: means[model])
             yield dataset, best, made[best]
@@ -112,8 +111,8 @@ def release(results: Results, trained: Path, output: Path) -> Iterator[str]:
         assert record is not None  # winners names runs with a record only
         if (mine := read_written(folder / "record.json", RecordFile)["metrics"]) != record["metrics"]:
             raise DataError(
-                f"{folder}: measured {METRIC} {mine[METRIC]}, the published record has {record['metrics'][METRIC]}; "
-                "release the run that was published, or publish this one"
+                f"{folder}: measured {DECIDING} {mine[DECIDING]}, the published record has "
+                f"{record['metrics'][DECIDING]}; release the run that was published, or publish this one"
             )
         written += weights.stat().st_size
         if written > MOST_BYTES:
@@ -160,7 +159,7 @@ def card(results: Results, run: Run, runs: list[Run], record: Mapping[str, Any])
         name=run.dataset,
         paper=PAPER,
         seed=run.seed,
-        metric=metric_name(METRIC),
+        metric=metric_name(DECIDING),
         seeds=len(runs),
         planned=len(results.cells("table2", run.dataset, run.model)),
         label=f"\nThe data are special: {record['label']}.\n" if record["label"] else "",

@@ -21,7 +21,7 @@ from createrec.paper.comparison import run_tests, significance_page
 from createrec.paper.costs import costs_sheet
 from createrec.paper.figures import draw
 from createrec.paper.headline import SECTIONS, WHOLE, headlines
-from createrec.paper.names import dataset_name, metric_name, model_name
+from createrec.paper.names import DECIDING, dataset_name, metric_name, model_name
 from createrec.paper.records import NO_DATA, Estimate, Results
 from createrec.paper.render import Page, Sheet, Shown, write_text
 from createrec.paper.reported import printed, reported_values
@@ -256,7 +256,7 @@ _RECORD_COLUMNS = ("NDCG@10, %", "Seconds", "Peak GB", "Device", "Code", "Made")
 
 def record_cells(record: Mapping[str, Any]) -> tuple[str, ...]:
     """A record under _RECORD_COLUMNS; what it does not hold is a dash."""
-    measured, memory = record["metrics"].get("ndcg@10"), record.get("peak_memory_bytes")
+    measured, memory = record["metrics"].get(DECIDING), record.get("peak_memory_bytes")
     seconds = record.get("seconds")
     return (
         "–" if measured is None else f"{100 * measured:.4f}",

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from createrec.paper.choices import DECIDING
-from createrec.paper.names import dataset_name, metric_name, model_name
+from createrec.paper.names import DECIDING, dataset_name, metric_name, model_name
 from createrec.paper.records import NOBODY, Estimate, Results
 from createrec.paper.render import Page, Sheet, Shown, write_csv, write_page
 from createrec.paper.reported import printed, reported_value, reported_values

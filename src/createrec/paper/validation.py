@@ -40,7 +40,7 @@ THEIRS = "time_to_split.csv"
 # Their kinds of query, and where a record of ours holds them: its own metrics, or a reading.
 QUERIES = {"last": "", "first": "target=first", "random": "target=random"}
 # Of these the target counts how many grid points agree.
-DECIDING = ("ndcg@10", "recall@10")
+COUNTED = ("ndcg@10", "recall@10")
 MARGIN = 2.0  # standard deviations
 AGREES, DIFFERS = "agrees", "differs"
 _SETTINGS = ("dimension", "blocks", "heads", "dropout")
@@ -172,7 +172,7 @@ def agreeing_points(found: Sequence[Checked], dataset: str, model: str | None = 
     found = [one for one in found if model in (None, one.model)]
     verdicts: dict[tuple[str, int], list[str]] = {}
     for one in found:
-        if one.dataset == dataset and one.queries == "last" and one.metric in DECIDING and one.margin is not None:
+        if one.dataset == dataset and one.queries == "last" and one.metric in COUNTED and one.margin is not None:
             verdicts.setdefault((one.model, one.point), []).append(one.verdict)
     return sum(all(verdict == AGREES for verdict in each) for each in verdicts.values()), len(verdicts)
 
@@ -235,7 +235,7 @@ def points_part(found: Sequence[Checked]) -> str:
         planned = len({(one.model, one.point) for one in found if one.dataset == dataset})
         rows.append(((dataset_name(dataset),), tuple(map(Shown, (str(planned), *cells)))))
         run = [one for one in found if one.dataset == dataset and one.margin is not None]
-        last = [one for one in run if (one.model, one.queries, one.metric) == ("sasrec", "last", DECIDING[0])]
+        last = [one for one in run if (one.model, one.queries, one.metric) == ("sasrec", "last", COUNTED[0])]
         if not last:
             continue
         shift = sum(one.ours.mean for one in last) / sum(one.theirs for one in last) - 1
@@ -265,12 +265,12 @@ def differing_part(results: Results, found: Sequence[Checked]) -> str:
     }
     rows = []
     for dataset, model, point in dict.fromkeys(key[:3] for key in last):
-        if all(last[dataset, model, point, metric].verdict == AGREES for metric in DECIDING):
+        if all(last[dataset, model, point, metric].verdict == AGREES for metric in COUNTED):
             continue
         cells = results.cells("validation", dataset, model, grid_point=point)
         records = [record for cell in cells if (record := results.record(cell.run)) is not None]
         stopped = ", ".join(str(record["best_epoch"]) for record in records)
-        shown = [_cells(last[dataset, model, point, metric]) for metric in (*DECIDING, "coverage@10")]
+        shown = [_cells(last[dataset, model, point, metric]) for metric in (*COUNTED, "coverage@10")]
         rows.append(((dataset_name(dataset), model_name(model), str(point)), (*shown, Shown(stopped))))
     if not rows:
         return "None.\n"
@@ -302,7 +302,7 @@ def twice_part(results: Results, again: Sequence[Repeat]) -> str:
     pairs = [pair for pair in again if pair.folder in cells and not pair.made_otherwise]
     if not pairs:
         return "No grid point was trained twice with one seed on machines of one kind.\n"
-    metric = DECIDING[0]
+    metric = COUNTED[0]
     same: list[float] = []
     other: list[float] = []
     seeds: list[float] = []

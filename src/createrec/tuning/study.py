@@ -37,6 +37,7 @@ from createrec.errors import ConfigError, DataError, TrainingError
 from createrec.models.phases import WARMUP
 from createrec.provenance import training_version
 from createrec.runs.run import run_of_slice
+from createrec.training.trainer import OBJECTIVE
 from createrec.tuning.space import trial_settings
 from createrec.tuning.worker import receive, send, serve
 
@@ -189,7 +190,7 @@ def open_study(settings: StudySettings, split_hash: str, journal: Path) -> optun
 
 def last_phase_curve(entries: Sequence[Mapping[str, Any]]) -> list[float]:
     """Validation NDCG@10 after each epoch of the last phase; CREATE's warm-up does not count."""
-    return [entry["validation"]["ndcg@10"] for entry in entries if entry["phase"] != WARMUP]
+    return [entry["validation"][OBJECTIVE] for entry in entries if entry["phase"] != WARMUP]
 
 
 def distribution(searched: Searched, default: Any) -> BaseDistribution:
@@ -362,7 +363,7 @@ class _Session:
 
     def _goes_on(self, lane: _Lane, entry: Mapping[str, Any]) -> bool:
         """Notes an epoch; False if the trial is to stop. Only epochs of the last phase are compared."""
-        trial, value = lane.running, entry["validation"]["ndcg@10"]
+        trial, value = lane.running, entry["validation"][OBJECTIVE]
         lane.epochs += 1
         print(
             f"trial {trial.number} epoch {entry['epoch']} {entry['phase']}: validation ndcg@10 {value:.5f}", flush=True

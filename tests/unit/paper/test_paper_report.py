@@ -7,7 +7,7 @@ import pytest
 from made_up import World
 
 from createrec.paper.claims import judge
-from createrec.paper.costs import costs
+from createrec.paper.costs import both_sheet, costs
 from createrec.paper.headline import SECTIONS, Headline, headlines
 from createrec.paper.render import Sheet, Shown
 from createrec.paper.report import epochs_on_gpu, gpu_sheet, grid, page, sources, table2_blocks, write_report
@@ -132,6 +132,19 @@ def test_costs_are_the_sums_of_the_records(world):
     (cost,) = [one for one in costs(world.results()) if (one.shown, one.dataset) == ("Figure 4", "amazon-beauty")]
     assert (cost.runs, cost.planned) == (5, 6)
     assert (cost.cpu_seconds, cost.gpu_seconds, cost.memory) == (360.0, 240.0, 2_000_000_000)
+
+
+def test_a_run_made_on_both_stands_with_the_seconds_of_each(world):
+    assert both_sheet(world.results()).rows == ()
+    for folder in world.runs:
+        path = world.records / folder / "record.json"
+        gpu = folder.endswith("table2/seed1") and "/create/" in folder
+        seconds = {"train": 5.0, "evaluate": 1.0} if gpu else {"train": 100.0, "evaluate": 20.0}
+        device = "cuda: H100" if gpu else "cpu: a core"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"device": device, "seconds": seconds}))
+    rows = both_sheet(world.results()).rows
+    assert rows and all(keys[0].endswith("/create/table2`") for keys, _ in rows)
+    assert {tuple(cell.text for cell in cells) for _, cells in rows} == {("120", "6", "20")}
 
 
 def test_what_a_gpu_measured_is_shown(whole):
