@@ -68,6 +68,14 @@ class Facts:
         return judge(self.results)
 
     @cached_property
+    def made_again(self) -> list[Repeat]:
+        """Every published run that was made again, by the machines of both."""
+        runs = self.root / REPEATED / "runs"
+        folders = [path.parent.relative_to(runs).as_posix() for path in sorted(runs.glob("*/*/*/*/record.json"))]
+        pairs = [compare(folder, self.root / PUBLISHED, self.root / REPEATED) for folder in folders]
+        return sorted(pairs, key=lambda pair: (_made_on(pair.published), _made_on(pair.again)))
+
+    @cached_property
     def main(self) -> list[Headline]:
         return headlines(self.results, self.claims)
 
@@ -331,18 +339,10 @@ def _made_on(record: Mapping[str, Any]) -> str:
     return f"{str(record['device']).removeprefix('cpu: ')}, torch {record['libraries']['torch']}"
 
 
-def _made_again(facts: Facts) -> list[Repeat]:
-    """Every published run that was made again, by the machines of both."""
-    runs = facts.root / REPEATED / "runs"
-    folders = [path.parent.relative_to(runs).as_posix() for path in sorted(runs.glob("*/*/*/*/record.json"))]
-    pairs = [compare(folder, facts.root / PUBLISHED, facts.root / REPEATED) for folder in folders]
-    return sorted(pairs, key=lambda pair: (_made_on(pair.published), _made_on(pair.again)))
-
-
 def repeated(facts: Facts) -> str:
     """Published runs that were made again, each beside its record."""
     rows = []
-    for pair in _made_again(facts):
+    for pair in facts.made_again:
         both = (pair.published, pair.again)
         epochs = dict.fromkeys("–" if epoch is None else str(epoch) for epoch in pair.kept_epochs)
         cells = (
@@ -416,7 +416,7 @@ def spent(facts: Facts) -> str:
 
 def twice(facts: Facts) -> str:
     """How far two trainings of one grid point are apart, with one seed and with two."""
-    return twice_part(facts.results, _made_again(facts))
+    return twice_part(facts.results, facts.made_again)
 
 
 # --- files --------------------------------------------------------------------------------------------------------

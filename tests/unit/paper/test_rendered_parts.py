@@ -111,21 +111,21 @@ def test_each_claim_stands_in_one_section(facts: Facts) -> None:
 
 
 def test_a_run_made_again_stands_below_what_was_published(facts: Facts) -> None:
-    assert repeated(facts) == "No published run was made again.\n"
+    assert repeated(Facts(facts.results, facts.root)) == "No published run was made again.\n"
     run = next(iter(facts.runs.values()))
     for place, device, last in ((PUBLISHED, "cpu: one", 8), (REPEATED, "cuda: another", 9)):
         write_record(facts.root / place / "runs", run, ndcg=0.02, device=device, libraries={"torch": "2.13.0"})
         write_ranks(facts.root / place / "runs", run, [3, 5, last])
-    row = repeated(facts).splitlines()[-1]
+    row = repeated(Facts(facts.results, facts.root)).splitlines()[-1]
     assert row == (
         f"| one, torch 2.13.0<br>cuda: another, torch 2.13.0 | `{run.folder}` | 2.0000<br>2.0000 | 6.00<br>6.00 "
         "| 0 | 2 of 3 | no |"
     )
     write_ranks(facts.root / REPEATED / "runs", run, [3, 5, 8])
-    assert repeated(facts).splitlines()[-1].endswith("| 3 of 3 | yes |")
+    assert repeated(Facts(facts.results, facts.root)).splitlines()[-1].endswith("| 3 of 3 | yes |")
     later = {"device": "cpu: one", "libraries": {"torch": "2.13.0"}, "best_epoch": 4}
     write_record(facts.root / REPEATED / "runs", run, ndcg=0.02, **later)
-    assert "| 0<br>4 |" in repeated(facts).splitlines()[-1]
+    assert "| 0<br>4 |" in repeated(Facts(facts.results, facts.root)).splitlines()[-1]
 
 
 def test_what_was_run_is_counted(world: World, tmp_path: Path) -> None:
